@@ -25,8 +25,10 @@ export const decimal = z
   .string()
   .regex(/^\d{1,39}$/, 'must be a decimal string of a non-negative integer')
   .transform((s) => BigInt(s));
-export const baseAmount = decimal.transform((n) => baseUnits(n));
-export const microAmount = decimal.transform((n) => micro(n));
+/** Amounts have 128 bits in every signed message. */
+const amount = decimal.refine((n) => n < 1n << 128n, 'must fit 128 bits');
+export const baseAmount = amount.transform((n) => baseUnits(n));
+export const microAmount = amount.transform((n) => micro(n));
 
 export const publicName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$/, 'must be 1 to 100 letters, digits, ".", "_", "/" or "-"');
 

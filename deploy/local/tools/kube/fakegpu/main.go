@@ -23,7 +23,11 @@ import (
 	api "k8s.io/kubelet/pkg/apis/deviceplugin/v1beta1"
 )
 
-const socketName = "fakegpu.sock"
+const (
+	socketName        = "fakegpu.sock"
+	kubeletSocketName = "kubelet.sock"
+	lookEvery         = time.Second
+)
 
 // server answers the kubelet: which devices there are, and what a container that gets some of them needs.
 type server struct {
@@ -59,6 +63,10 @@ func run(ctx context.Context, count int, resource, folder string) error {
 	for i := range count {
 		plugin.devices = append(plugin.devices, &api.Device{ID: fmt.Sprintf("GPU-fake-%d", i), Health: api.Healthy})
 	}
+	kubelet, err := kubeletSocket(ctx, folder)
+	if err != nil {
+		return err
+	}
 	socket := filepath.Join(folder, socketName)
 	if err := os.Remove(socket); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove the old socket: %w", err)
@@ -77,16 +85,38 @@ func run(ctx context.Context, count int, resource, folder string) error {
 		return err
 	}
 	log.Printf("%d devices of %s registered", count, resource)
-	select {
-	case err := <-served:
-		return fmt.Errorf("serve: %w", err)
-	case <-ctx.Done():
-		return nil
+	for {
+		select {
+		case err := <-served:
+			return fmt.Errorf("serve: %w", err)
+		case <-ctx.Done():
+			return nil
+		case <-time.After(lookEvery):
+			now, err := os.Stat(filepath.Join(folder, kubeletSocketName))
+			if err != nil || !os.SameFile(kubelet, now) {
+				return errors.New("the kubelet has restarted and forgot us; start again")
+			}
+		}
+	}
+}
+
+// kubeletSocket waits for the kubelet: while it starts it empties the folder, and what was put there before is lost.
+func kubeletSocket(ctx context.Context, folder string) (fs.FileInfo, error) {
+	for {
+		info, err := os.Stat(filepath.Join(folder, kubeletSocketName))
+		if err == nil {
+			return info, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("wait for the kubelet: %w", err)
+		case <-time.After(100 * time.Millisecond):
+		}
 	}
 }
 
 func register(ctx context.Context, resource, folder string) error {
-	kubelet, err := grpc.NewClient("unix://"+filepath.Join(folder, "kubelet.sock"),
+	kubelet, err := grpc.NewClient("unix://"+filepath.Join(folder, kubeletSocketName),
 		grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		return fmt.Errorf("dial the kubelet: %w", err)

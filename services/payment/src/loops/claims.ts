@@ -1,0 +1,58 @@
+import type { Keccak256 } from '@cupel/protocol/eip712';
+import type { Hex } from '@cupel/protocol/hex';
+import type { Logger } from '@cupel/protocol/log';
+import type { Refusal } from '@cupel/protocol/reasons';
+
+import type { LedgerStore } from '../ledger/records.ts';
+import { planClaims } from '../settle/claims.ts';
+import type { Claim, ClaimPolicy, HasArbiter } from '../settle/claims.ts';
+
+/** The operator, whose key posts. */
+export interface ClaimPoster {
+  /** Throws when it cannot be said whether the claim was posted. */
+  post(claim: Claim): Promise<{ readonly tx: Hex } | Refusal>;
+  /** The claim stands on chain. */
+  isPosted(claimId: Hex): Hex | undefined;
+}
+
+export interface ClaimsDeps {
+  readonly ledger: LedgerStore;
+  readonly poster: ClaimPoster;
+  readonly keccak: Keccak256;
+  readonly hasArbiter: HasArbiter;
+  readonly policy: ClaimPolicy;
+  readonly nowMs: () => number;
+  readonly logger: Logger;
+  readonly onUnarbitrated: (count: number) => void;
+}
+
+/** Receipts looked at in one round. */
+const LOOK = 10_000;
+
+/** One round: new roots are written down first, then every root that is not known to be posted is handed to the operator. */
+export const postClaims = async (deps: ClaimsDeps): Promise<void> => {
+  const { ledger, logger } = deps;
+  const plan = planClaims(deps.keccak, ledger.records.unclaimed(LOOK), deps.hasArbiter, deps.policy, deps.nowMs());
+  if (plan.claims.length > 0 || plan.unarbitrated.length > 0) {
+    await ledger.write(() => {
+      for (const { claim, receipts } of plan.claims) ledger.records.putClaim(claim, receipts);
+      ledger.records.markUnarbitrated(plan.unarbitrated);
+    });
+    deps.onUnarbitrated(plan.unarbitrated.length);
+  }
+  for (const claim of ledger.records.claims('planned')) {
+    const tx = deps.poster.isPosted(claim.claimId) ?? (await hand(claim));
+    if (tx) await ledger.write(() => ledger.records.putClaim({ ...claim, state: 'posted', tx }, []));
+  }
+
+  async function hand(claim: Claim): Promise<Hex | undefined> {
+    const fields = { claimId: claim.claimId, versionId: claim.versionId, count: claim.count };
+    const answer = await deps.poster.post(claim);
+    if ('tx' in answer) {
+      logger.info({ ...fields, tx: answer.tx }, 'a claim was posted');
+      return answer.tx;
+    }
+    logger.warn({ ...fields, reason: answer.reason, message: answer.message }, 'the operator refused a claim; it is asked again');
+    return undefined;
+  }
+};

@@ -1,0 +1,63 @@
+import { commonConfig } from '@cupel/protocol/wire/config';
+import { microAmount, bytes32, publicName, sha256 } from '@cupel/protocol/wire/scalars';
+import { z } from 'zod';
+
+const label = z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, 'must be a Kubernetes name');
+
+const gateway = z
+  .object({
+    models: z.record(
+      publicName,
+      z.object({ manifestSha256: sha256, kind: z.enum(['chat', 'integer']), verificationRoot: bytes32.optional() }).strict(),
+    ),
+    endpointPolicy: z
+      .object({
+        allowedCIDRs: z.array(z.string().max(64)).max(64).default([]),
+        deniedAddresses: z.array(z.string().max(64)).max(64).default([]),
+      })
+      .strict()
+      .prefault({}),
+    /** Providers that could cost more for one request are not asked. */
+    maxPriceMicro: microAmount.optional(),
+  })
+  .strict();
+
+const limits = z
+  .object({
+    bodyBytes: z.number().int().min(1024).max(16_777_216).default(1_048_576),
+    /** An answer goes to the ledger as evidence, over the bus: it and the body, in hex, stay below the bus's 8 MB. */
+    answerBytes: z.number().int().min(1024).max(16_777_216).default(2_097_152),
+    concurrentPerCredential: z.number().int().min(1).max(100_000).default(256),
+    concurrent: z.number().int().min(1).max(100_000).default(4096),
+    firstByteSeconds: z.number().int().min(1).max(3600).default(120),
+    idleSeconds: z.number().int().min(1).max(3600).default(60),
+    drainSeconds: z.number().int().min(0).max(300).default(20),
+  })
+  .strict()
+  .refine((l) => 2 * (l.bodyBytes + l.answerBytes) <= 7_500_000, {
+    path: ['answerBytes'],
+    message:
+      'bodyBytes and answerBytes together must stay below 3750000: both go over the bus in hex, whose messages hold 8 MB; lower one of them',
+  })
+  .prefault({});
+
+/** SEAMS §6. */
+export const routerConfig = z
+  .object({
+    ...commonConfig,
+    role: z.enum(['gateway', 'edge']),
+    scope: z
+      .string()
+      .regex(/^(?:gateway\.[A-Za-z0-9-]+|edge\.[A-Za-z0-9-]+\.[A-Za-z0-9-]+)$/, 'must be gateway.<name> or edge.<namespace>.<name>'),
+    listenPort: z.number().int().min(0).max(65_535).default(8080),
+    gateway: gateway.optional(),
+    edge: z.object({ namespace: label, name: label }).strict().optional(),
+    limits,
+  })
+  .strict()
+  .refine((c) => c.role !== 'gateway' || c.gateway !== undefined, { path: ['gateway'], message: 'is required in the role gateway' })
+  .refine((c) => c.role !== 'edge' || c.edge !== undefined, { path: ['edge'], message: 'is required in the role edge' });
+
+export type RouterConfig = z.output<typeof routerConfig>;
+
+export const configPath = (): string => process.env['CUPEL_CONFIG'] ?? '';

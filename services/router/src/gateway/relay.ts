@@ -1,0 +1,97 @@
+import { readChatEvent } from '../stream/chat-events.ts';
+import type { BodySink, Reply, UpstreamCall, UpstreamError } from '../stream/exchange.ts';
+import { SseSplitter } from '../stream/sse.ts';
+import type { Headers } from '../admit/credentials.ts';
+
+/** What has passed through a relayed stream. */
+export interface Relayed {
+  /** Every byte that the edge sent; whole events of it went to the client. */
+  readonly bytes: Buffer;
+  readonly contentChunks: number;
+  /** `[DONE]` has passed: the answer is whole. */
+  readonly done: boolean;
+  /** The edge itself reported an error inside the stream. */
+  readonly failedInside: boolean;
+}
+
+export type RelayEnd =
+  | { readonly trailers: Headers; readonly relayed: Relayed }
+  | { readonly error: UpstreamError; readonly relayed: Relayed };
+
+/**
+ * Passes a chat stream from an edge to the client, whole events at a time, so that a cut never leaves half of one before the error event.
+ * A slow client pauses the edge; a client that leaves aborts it, unless the answer is already whole.
+ */
+export class Relay implements BodySink {
+  readonly #splitter = new SseSplitter();
+  readonly #chunks: Uint8Array[] = [];
+  readonly #reply: Reply;
+  readonly #call: UpstreamCall;
+  readonly #limit: number;
+  readonly #first: () => void;
+  readonly #ended: (end: RelayEnd) => void;
+  #size = 0;
+  #contentChunks = 0;
+  #done = false;
+  #failedInside = false;
+
+  /** `first` runs once, before the first bytes go to the client: it sends the head. */
+  constructor(options: {
+    readonly reply: Reply;
+    readonly call: UpstreamCall;
+    readonly limit: number;
+    readonly first: () => void;
+    readonly ended: (end: RelayEnd) => void;
+  }) {
+    this.#reply = options.reply;
+    this.#call = options.call;
+    this.#limit = options.limit;
+    this.#first = options.first;
+    this.#ended = options.ended;
+    this.#reply.onDrain(() => this.#call.resume());
+  }
+
+  /** Called when the client has gone. */
+  clientLeft(): void {
+    if (!this.#done) this.#call.abort();
+    else this.#call.resume();
+  }
+
+  data(chunk: Uint8Array): void {
+    this.#size += chunk.length;
+    if (this.#size > this.#limit) {
+      this.#call.abort();
+      return;
+    }
+    this.#chunks.push(chunk);
+    let events: Buffer[];
+    try {
+      events = this.#splitter.push(chunk);
+    } catch {
+      this.#call.abort();
+      return;
+    }
+    if (events.length === 0) return;
+    for (const event of events) {
+      const { kind } = readChatEvent(event);
+      if (kind === 'content') this.#contentChunks += 1;
+      else if (kind === 'done') this.#done = true;
+      else if (kind === 'error') this.#failedInside = true;
+    }
+    if (this.#reply.left.aborted) return;
+    if (!this.#reply.started) this.#first();
+    if (!this.#reply.write(events.length === 1 ? events[0]! : Buffer.concat(events))) this.#call.pause();
+  }
+
+  end(trailers: Headers): void {
+    this.#ended({ trailers, relayed: this.#relayed() });
+  }
+
+  failed(error: UpstreamError): void {
+    this.#ended({ error, relayed: this.#relayed() });
+  }
+
+  #relayed(): Relayed {
+    return { bytes: Buffer.concat(this.#chunks), contentChunks: this.#contentChunks, done: this.#done, failedInside: this.#failedInside };
+  }
+}

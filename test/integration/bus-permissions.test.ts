@@ -1,0 +1,191 @@
+import { BusUnavailable } from '@cupel/bus/bus';
+import type { Bus } from '@cupel/bus/bus';
+import { connectBus } from '@cupel/bus/connection';
+import { renderAccounts } from '@cupel/bus/nats-config';
+import type { BusRole } from '@cupel/bus/permissions';
+import { startNats } from '@cupel/local/processes/nats';
+import type { Nats } from '@cupel/local/processes/nats';
+import { engineList } from '@cupel/protocol/wire/bus';
+import { headState } from '@cupel/protocol/wire/projections';
+import { claimsPostSubject, paymentSubject, probeSubject, receiptsStream, receiptsSubject } from '@cupel/protocol/wire/subjects';
+import { version1 } from '@cupel/protocol/wire/scalars';
+import { memoryLogger } from '@cupel/testing/logger';
+import { eventually } from '@cupel/testing/wait';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+
+const PASSWORD = 'a-password-of-20-ch.';
+const note = z.object({ version: version1, text: z.string() });
+const head = { version: 1 as const, number: 1, hash: `0x${'ab'.repeat(32)}` as const, timestamp: 1, seenAtMs: 1 };
+const list = { version: 1 as const, engines: [] };
+const stream = (scope: string) => ({ name: receiptsStream(scope), subjects: [receiptsSubject(scope)], maxAgeMs: 600_000, maxBytes: 1e6 });
+
+const HONEST = 'edge.honest.edge';
+const CHEAT = 'edge.cheat.edge';
+const GATEWAY = 'gateway.main';
+
+const CLUSTER: readonly { user: string; role: BusRole; scope?: string }[] = [
+  { user: 'operator', role: 'operator' },
+  { user: 'watcher', role: 'watcher' },
+  { user: 'honest-router', role: 'edge-router', scope: HONEST },
+  { user: 'honest-payment', role: 'edge-payment', scope: HONEST },
+  { user: 'honest-defender', role: 'defender', scope: HONEST },
+  { user: 'cheat-router', role: 'edge-router', scope: CHEAT },
+  { user: 'cheat-payment', role: 'edge-payment', scope: CHEAT },
+];
+const GATEWAY_USERS: readonly { user: string; role: BusRole; scope?: string }[] = [
+  { user: 'gw-watcher', role: 'watcher' },
+  { user: 'gw-router', role: 'gateway-router', scope: GATEWAY },
+  { user: 'gw-payment', role: 'gateway-payment', scope: GATEWAY },
+  { user: 'gw-verifier', role: 'verifier', scope: GATEWAY },
+];
+
+describe('bus permissions, on a real server', () => {
+  let nats: Nats;
+  const stack = new AsyncDisposableStack();
+  const buses = new Map<string, Bus>();
+  const as = (user: string): Bus => buses.get(user)!;
+
+  beforeAll(async () => {
+    const withPassword = (users: typeof CLUSTER) => users.map((u) => ({ ...u, password: PASSWORD }));
+    const config = renderAccounts([
+      { name: 'cluster', users: withPassword(CLUSTER) },
+      { name: 'gateway', users: withPassword(GATEWAY_USERS) },
+    ]);
+    nats = stack.use(await startNats({ config }));
+    for (const { user } of [...CLUSTER, ...GATEWAY_USERS]) {
+      buses.set(user, stack.use(await connectBus({ url: nats.url, user, password: PASSWORD, name: user, logger: memoryLogger() })));
+    }
+  });
+  afterAll(() => stack.disposeAsync());
+
+  it('refuses a wrong password with a message that says what to check', async () => {
+    const wrong = connectBus({ url: nats.url, user: 'operator', password: 'another-password-20.', name: 'x', logger: memoryLogger() });
+    await expect(wrong).rejects.toThrow(/refuses the user "operator"; check user and password files/);
+  });
+
+  it('lets the watchers write their projections, and everybody of the account read and watch them', async () => {
+    for (const [watcher, readers] of [
+      ['watcher', CLUSTER],
+      ['gw-watcher', GATEWAY_USERS],
+    ] as const) {
+      for (const bucket of ['registry', 'channels', 'stakes', 'claims', 'disputes', 'head'] as const) await as(watcher).ensureKv(bucket);
+      const kv = as(watcher).kv('head', headState);
+      await kv.put('latest', head);
+      for (const { user } of readers) {
+        const seen: (string | undefined)[] = [];
+        await using watch = as(user)
+          .kv('head', headState)
+          .watch((_key, value) => void seen.push(value?.hash));
+        await eventually(`${user} watches`, () => seen.length === 1);
+        await watch.ready;
+        expect(await as(user).kv('head', headState).get('latest')).toEqual(head);
+        expect((await as(user).kv('head', headState).entries()).size).toBe(1);
+      }
+      await kv.delete('latest');
+    }
+  });
+
+  it('lets nobody else write them', async () => {
+    for (const user of ['operator', 'honest-router', 'honest-payment', 'honest-defender', 'gw-router', 'gw-payment', 'gw-verifier']) {
+      await expect(as(user).kv('head', headState).put('latest', head)).rejects.toThrow(BusUnavailable);
+    }
+    expect(await as('watcher').kv('head', headState).entries()).toEqual(new Map());
+  }, 60_000);
+
+  it('tells an edge of its own engines only', async () => {
+    await as('operator').ensureKv('engines');
+    const kv = as('operator').kv('engines', engineList);
+    await kv.put('honest.edge', list);
+    await kv.put('cheat.edge', list);
+    expect([...(await kv.entries()).keys()].toSorted()).toEqual(['cheat.edge', 'honest.edge']);
+    const seen: string[] = [];
+    await using _own = as('honest-router')
+      .kv('engines', engineList)
+      .watch((key) => void seen.push(key), { key: 'honest.edge' });
+    await using _foreign = as('honest-router')
+      .kv('engines', engineList)
+      .watch((key) => void seen.push(`foreign ${key}`), { key: 'cheat.edge' });
+    await using _all = as('honest-router')
+      .kv('engines', engineList)
+      .watch((key) => void seen.push(`all ${key}`));
+    await eventually('own', () => seen.includes('honest.edge'));
+    expect(await as('honest-router').kv('engines', engineList).get('honest.edge')).toEqual(list);
+    await expect(as('honest-router').kv('engines', engineList).get('cheat.edge')).rejects.toThrow(BusUnavailable);
+    await kv.put('cheat.edge', list);
+    await expect(as('honest-router').kv('engines', engineList).entries()).rejects.toThrow(BusUnavailable);
+    expect(seen).toEqual(['honest.edge']);
+  }, 60_000);
+
+  it('lets router and payment of one edge talk, and nobody listen or answer in their place', async () => {
+    const subject = paymentSubject(HONEST, 'lease');
+    await using _forger = await as('cheat-payment').serve(subject, note, () => ({ text: 'forged' }));
+    await using _server = await as('honest-payment').serve(`cupel.v1.${HONEST}.payment.*`, note, (r) => ({ text: `for ${r.text}` }), {
+      queue: 'q',
+    });
+    for (let i = 0; i < 5; i++) {
+      expect(await as('honest-router').call(subject, { version: 1, text: 'me' }, z.object({ text: z.string() }))).toEqual({
+        ok: true,
+        value: { text: 'for me' },
+      });
+    }
+    await expect(as('cheat-router').call(subject, { version: 1, text: 'me' }, z.object({}), { timeoutMs: 500 })).rejects.toThrow(
+      BusUnavailable,
+    );
+  });
+
+  it('lets the operator probe every edge and hear every claim, and an edge speak only for itself', async () => {
+    const heard: string[] = [];
+    await using _claims = await as('operator').serve('cupel.v1.edge.*.*.claims.post', note, (_r, subject) => {
+      heard.push(subject);
+      return { text: 'posted' };
+    });
+    await using _probe = await as('honest-router').serve(probeSubject(HONEST), note, () => ({ text: 'probed' }));
+    const value = z.object({ text: z.string() });
+    expect(await as('operator').call(probeSubject(HONEST), { version: 1, text: '' }, value)).toEqual({
+      ok: true,
+      value: { text: 'probed' },
+    });
+    expect(await as('honest-payment').call(claimsPostSubject(HONEST), { version: 1, text: '' }, value)).toEqual({
+      ok: true,
+      value: { text: 'posted' },
+    });
+    await expect(as('cheat-payment').call(claimsPostSubject(HONEST), { version: 1, text: '' }, value, { timeoutMs: 500 })).rejects.toThrow(
+      BusUnavailable,
+    );
+    expect(heard).toEqual([claimsPostSubject(HONEST)]);
+  });
+
+  it('carries receipts from payment to verifier and defender, and into no other scope', async () => {
+    for (const [payment, reader, scope] of [
+      ['gw-payment', 'gw-verifier', GATEWAY],
+      ['honest-payment', 'honest-defender', HONEST],
+    ] as const) {
+      await as(payment).ensureStream(stream(scope));
+      await as(payment).publish(receiptsSubject(scope), { version: 1, text: 'r1' }, { msgId: 'r1' });
+      const seen: string[] = [];
+      await using _consumer = await as(reader).consume({
+        stream: stream(scope),
+        durable: 'v',
+        schema: note,
+        handler: async (m) => void seen.push(m.text),
+      });
+      await eventually('the receipt', () => seen.length === 1);
+    }
+    await expect(as('cheat-payment').publish(receiptsSubject(HONEST), { version: 1, text: 'forged' })).rejects.toThrow(BusUnavailable);
+    await expect(as('cheat-payment').ensureStream(stream(HONEST))).rejects.toThrow(BusUnavailable);
+  }, 60_000);
+
+  it('lets the verifier write reputation, ask for consent, and the gateway read it', async () => {
+    const bucket = z.object({ version: version1, text: z.string() });
+    await as('gw-verifier').ensureKv('reputation');
+    await as('gw-verifier').kv('reputation', bucket).put('ab', { version: 1, text: 'good' });
+    expect(await as('gw-router').kv('reputation', bucket).get('ab')).toEqual({ version: 1, text: 'good' });
+    await using _server = await as('gw-payment').serve(`cupel.v1.${GATEWAY}.payment.*`, note, () => ({ text: 'signed' }));
+    const value = z.object({ text: z.string() });
+    expect(await as('gw-verifier').call(paymentSubject(GATEWAY, 'consent'), { version: 1, text: '' }, value)).toMatchObject({ ok: true });
+    await expect(
+      as('gw-verifier').call(paymentSubject(GATEWAY, 'charge'), { version: 1, text: '' }, value, { timeoutMs: 300 }),
+    ).rejects.toThrow(BusUnavailable);
+  });
+});

@@ -1,0 +1,170 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+import { connectBus } from '@cupel/bus/connection';
+import { freePorts } from '@cupel/local/processes/child';
+import { startNats } from '@cupel/local/processes/nats';
+import { baseUnits } from '@cupel/protocol/money';
+import { headState, registryEntry } from '@cupel/protocol/wire/projections';
+import type { RegistryEntry } from '@cupel/protocol/wire/projections';
+import { kvKey } from '@cupel/protocol/wire/subjects';
+import { memoryLogger } from '@cupel/testing/logger';
+import { eventually } from '@cupel/testing/wait';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+
+import { bytes32, newKey, sha256, TestPayment } from './router/test-payment.ts';
+
+/** services/router as its own process, with the real endpoint policy: which no test on loopback could pass otherwise. */
+const API_KEY = 'ck-main-test-0123456789';
+const MAIN = resolve(import.meta.dirname, '../../services/router/src/main.ts');
+const stack = new AsyncDisposableStack();
+let child: ChildProcess;
+let log = '';
+let port: number;
+let metricsPort: number;
+let bus: Awaited<ReturnType<typeof connectBus>>;
+let knocked: string[];
+let victimPort: number;
+let exited: Promise<number | null>;
+
+const address = newKey().address;
+const contracts = Object.fromEntries(
+  ['stakeToken', 'paymentToken', 'stakeVault', 'modelRegistry', 'paymentChannels', 'claimManager', 'disputeManager'].map((name) => [
+    name,
+    address,
+  ]),
+);
+
+beforeAll(async () => {
+  const nats = stack.use(await startNats());
+  bus = stack.use(await connectBus({ url: nats.url, name: 'test', logger: memoryLogger() }));
+  const payment = new TestPayment(newKey().address);
+  await payment.serve(bus, 'gateway.main');
+  const channelId = payment.openChannel(newKey().address, 1_000_000n);
+  payment.consumers.set(sha256(API_KEY), { consumerId: 'c1', channelId });
+
+  knocked = [];
+  const victim = createServer((request, response) => {
+    knocked.push(request.url ?? '');
+    response.end('{}');
+  });
+  await new Promise<void>((done) => victim.listen(0, done));
+  stack.defer(() => void victim.close());
+  victimPort = (victim.address() as AddressInfo).port;
+
+  const folder = await mkdtemp(join(tmpdir(), 'cupel-router-'));
+  stack.defer(() => rm(folder, { recursive: true }));
+  [port, metricsPort] = (await freePorts(2)) as [number, number];
+  await writeFile(join(folder, 'user'), 'router\n');
+  await writeFile(join(folder, 'password'), 'nats-password-of-the-test\n');
+  const names = ['loopback', 'metadata', 'apiserver', 'localhost', 'mapped', 'unspecified'];
+  const config = {
+    role: 'gateway',
+    scope: 'gateway.main',
+    listenPort: port,
+    metricsPort,
+    log: { level: 'debug' },
+    nats: { url: nats.url, userFile: join(folder, 'user'), passwordFile: join(folder, 'password') },
+    market: { chainId: 31337, rpc: [{ name: 'a', url: 'http://127.0.0.1:1' }], contracts },
+    gateway: {
+      models: Object.fromEntries(names.map((name) => [name, { manifestSha256: sha256(name), kind: 'chat' }])),
+      endpointPolicy: { allowedCIDRs: ['10.0.0.0/8'], deniedAddresses: ['10.96.0.1'] },
+    },
+  };
+  await writeFile(join(folder, 'config.json'), JSON.stringify(config));
+  child = spawn(process.execPath, [MAIN], {
+    env: { ...process.env, CUPEL_CONFIG: join(folder, 'config.json') },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  child.stdout!.on('data', (chunk: Buffer) => (log += chunk.toString()));
+  child.stderr!.on('data', (chunk: Buffer) => (log += chunk.toString()));
+  exited = new Promise((done) => child.once('exit', (code) => done(code)));
+}, 120_000);
+afterAll(async () => {
+  child?.kill('SIGKILL');
+  await stack.disposeAsync();
+});
+
+const get = async (path: string): Promise<[number, string]> => {
+  const response = await fetch(`http://127.0.0.1:${metricsPort}${path}`);
+  return [response.status, await response.text()];
+};
+
+const publish = async (name: string, endpoint: string): Promise<void> => {
+  const entry: RegistryEntry = {
+    version: 1,
+    modelId: bytes32(),
+    owner: address,
+    slug: `test/${name}`,
+    payout: address,
+    versionId: bytes32(),
+    versionNumber: 1,
+    manifestSha256: sha256(name),
+    verificationRoot: `0x${'00'.repeat(32)}`,
+    mode: 'Replay',
+    arbiter: address,
+    prices: { inputPerMillion: baseUnits(1n), outputPerMillion: baseUnits(1n), perRequest: baseUnits(0n) },
+    endpoint,
+    specializations: [],
+    status: 'active',
+    faults: 0,
+    registeredAtBlock: 1,
+  };
+  await bus.kv('registry', registryEntry).put(kvKey(entry.modelId), entry);
+};
+
+test('it is ready only when it has read the registry', async () => {
+  const failing = await eventually('it listens', async () => {
+    const [status, text] = await get('/readyz');
+    return text.includes('registry') && ([status, text] as const);
+  });
+  expect(failing).toEqual([503, expect.stringContaining('registry: the registry bucket has not been read yet')]);
+  for (const bucket of ['registry', 'head', 'reputation']) await bus.ensureKv(bucket);
+  await bus
+    .kv('head', headState)
+    .put('latest', { version: 1, number: 1, hash: bytes32(), timestamp: Math.floor(Date.now() / 1000), seenAtMs: Date.now() });
+  await eventually('ready', async () => (await get('/readyz'))[0] === 200);
+  expect((await get('/livez'))[0]).toBe(200);
+});
+
+test.each([
+  ['loopback', () => `http://127.0.0.1:${victimPort}`],
+  ['localhost', () => `http://localhost:${victimPort}`],
+  ['mapped', () => `http://[::ffff:127.0.0.1]:${victimPort}`],
+  ['unspecified', () => `http://0.0.0.0:${victimPort}`],
+  ['metadata', () => 'http://169.254.169.254'],
+  ['apiserver', () => 'https://10.96.0.1'],
+])('a provider whose endpoint is %s is not asked', async (name, endpoint) => {
+  await publish(name, endpoint());
+  const ask = () =>
+    fetch(`http://127.0.0.1:${port}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${API_KEY}` },
+      body: JSON.stringify({ model: name, messages: [{ role: 'user', content: 'x' }] }),
+    });
+  await eventually('the entry is known', async () => ((await ask()).status === 502 ? true : undefined));
+  expect(await (await ask()).json()).toMatchObject({
+    error: { code: expect.stringMatching(/^(upstream_failed|no_provider)$/), type: 'server_error' },
+  });
+  expect(knocked).toEqual([]);
+});
+
+test('the metrics tell why, the log holds no secret', async () => {
+  const [, metrics] = await get('/metrics');
+  expect(metrics).toMatch(/cupel_router_attempts_total\{role="gateway",outcome="refused_address"\} \d/);
+  expect(metrics).toMatch(/cupel_router_requests_total\{role="gateway",kind="chat",reason="upstream_failed"\} \d/);
+  expect(log).toContain('serving');
+  expect(log).not.toContain(API_KEY);
+  expect(log).not.toContain('nats-password-of-the-test');
+});
+
+test('SIGTERM: not ready, drained, exit 0', async () => {
+  child.kill('SIGTERM');
+  expect(await exited).toBe(0);
+  expect(log).toContain('draining');
+});

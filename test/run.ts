@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
-import { clusterPossible } from '../deploy/local/src/preflight.ts';
+import { preflight } from '../deploy/local/src/preflight.ts';
 
 /**
  * `make test`: every layer, then one line with the sum of the runners' own reports. A layer that the preflight calls possible and that
@@ -76,14 +76,18 @@ const layers: readonly { name: string; run: (report: string) => Promise<{ code: 
 ];
 
 const wanted = process.argv.slice(2);
+
+// Tests that deploy read what forge writes.
+if ((await run(process.execPath, ['contracts/script/forge.ts', 'build'])) !== 0) process.exit(1);
+
 const total: Counts = { passed: 0, failed: 0, skipped: 0 };
 const lines: string[] = [];
 
 for (const layer of layers.filter((l) => wanted.length === 0 || wanted.includes(l.name))) {
   if (layer.name === 'e2e') {
-    const verdict = await clusterPossible();
-    if (!verdict.possible) {
-      lines.push(`${layer.name}: not possible here (${verdict.reason})`);
+    const missing = (await preflight('cluster')).filter((check) => !check.ok);
+    if (missing.length > 0) {
+      lines.push(`${layer.name}: not possible here (${missing.map((check) => `${check.name}: ${check.found}; ${check.remedy}`).join('; ')})`);
       continue;
     }
   }

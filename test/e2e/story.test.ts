@@ -116,7 +116,7 @@ describe('least privilege', () => {
         { from: honest.receiptSigner.address, to: told.stage.contracts.modelRegistry, data: `0x${'79cc6790'}${'00'.repeat(64)}` },
         'latest',
       ]),
-    ).rejects.toThrow();
+    ).rejects.toThrow('revert');
   });
 
   test('no secret in logs, events, status or config maps', async () => {

@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { interfaces } from '@cupel/chain/contracts';
 import { eventDecoder } from '@cupel/chain/events';
 import type { MarketEvent } from '@cupel/chain/events';
 import type { Child } from '@cupel/local/processes/child';
 import type { Hex } from '@cupel/protocol/hex';
 import { claimPostValue, engineList } from '@cupel/protocol/wire/bus';
-import { claimState, registryEntry } from '@cupel/protocol/wire/projections';
-import { claimsPostSubject, edgeScope, kvKey } from '@cupel/protocol/wire/subjects';
+import { claimsPostSubject, edgeScope } from '@cupel/protocol/wire/subjects';
 import { eventually } from '@cupel/testing/wait';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
@@ -207,18 +207,26 @@ describe('the operator, with a real control plane, chain and bus', () => {
       `--from-literal=key=${world.anvil.accounts[OPERATOR]!.privateKey}`,
     ]);
     await world.apply(provider('honest', 'digits'));
-    for (const afterMs of [900, 600, 1300, 300, 1800, 1000]) {
-      const child = await world.startOperator();
-      await eventually(
-        'the lease',
-        async () => (await world.plane.kubectl(['get', 'lease', 'cupel-operator', '-n', 'cupel-system', '--ignore-not-found'])) !== '',
-        20_000,
+    const lease = async () =>
+      (await world.plane.kubectl(['get', 'lease', 'cupel-operator', '-n', 'cupel-system', '--ignore-not-found'])) !== '';
+    // The worst moment: a transaction is on its way, and only the node knows.
+    const inFlight = async () => {
+      const [latest, pending] = await Promise.all(
+        (['latest', 'pending'] as const).map((tag) => world.market.client.nonce(address(OPERATOR), tag)),
       );
-      await sleep(afterMs);
+      return pending! > latest!;
+    };
+    let killedInFlight = 0;
+    for (const moment of [300, 'in flight', 700, 'in flight', 1100, 'in flight'] as const) {
+      const child = await world.startOperator();
+      await eventually('the lease', lease, 20_000);
+      if (moment === 'in flight') await eventually('a transaction to be in flight', inFlight, 20_000).then(() => (killedInFlight += 1));
+      else await sleep(moment);
       await child.kill();
       // As if ten seconds had passed: the dead holder does not come back.
       await world.plane.kubectl(['delete', 'lease', 'cupel-operator', '-n', 'cupel-system']);
     }
+    expect(killedInFlight).toBe(3);
     operator = await world.startOperator();
     await world.until('honest', 'digits', 'Ready', 'True', 60_000);
     const { status } = await world.get('modelprovider', 'honest', 'digits');
@@ -239,17 +247,10 @@ describe('the operator, with a real control plane, chain and bus', () => {
   }, 180_000);
 
   test('the edge learns of the engine, and kubectl tells the story', async () => {
-    const list = await eventually(
-      'the engine list',
-      () =>
-        world.edges.honest
-          .kv('engines', engineList)
-          .get('honest.edge')
-          .catch(() => undefined),
-      3000,
-    ).catch(() => undefined);
-    // An edge's payment user may not read it; its router may: the projection is enough here.
-    expect(list === undefined || list.engines.length === 1).toBe(true);
+    const list = await world.routers.honest.kv('engines', engineList).get('honest.edge');
+    expect(list?.engines).toMatchObject([
+      { publicName: 'digits', kind: 'integer', url: 'http://digits-engine.honest.svc:8000', draining: false },
+    ]);
     const table = await world.plane.kubectl(['get', 'modelproviders', '-n', 'honest']);
     expect(table).toMatch(/NAME +READY +REASON +MODEL +ENGINE +POOL +REPLICAS +PRICE +STAKE +AGE/);
     expect(table).toMatch(/digits +True +Serving +digits +Integer +1 +0\.001 per request +100 /);
@@ -285,13 +286,8 @@ describe('the operator, with a real control plane, chain and bus', () => {
   test('an accelerator is placed and counted; without free ones the condition says so', async () => {
     await world.apply(provider('honest', 'gpu', { accelerator: { count: 3 }, poolRef: { name: 'pool' }, approval: 'Manual' }));
     await eventually(
-      '3 accelerators to be counted',
-      async () => (await world.get('gpunodepool', undefined, 'pool')).status?.['accelerators'],
-      10_000,
-    );
-    await eventually(
       'free to be 1',
-      async () => ((await world.get('gpunodepool', undefined, 'pool')).status?.['accelerators'] as { free: number }).free === 1,
+      async () => ((await world.get('gpunodepool', undefined, 'pool')).status!['accelerators'] as { free: number }).free === 1,
       15_000,
     );
     expect(await world.until('honest', 'gpu', 'Ready', 'False')).toBeDefined();
@@ -420,18 +416,25 @@ describe('the operator, with a real control plane, chain and bus', () => {
       '-p',
       '{"spec":{"ingress":[{}]}}',
     ]);
-    await eventually(
+    const closed = await eventually(
       'the policy to be closed again',
       async () => JSON.stringify(await world.get('networkpolicy', 'honest', 'digits-engine')).includes('cupel.dev/edge'),
       10_000,
     );
+    expect(closed).toBe(true);
   });
 
   test('a price follows the spec', async () => {
     const { modelId } = (await world.get('modelprovider', 'honest', 'digits')).status!.onChain!;
     await world.apply(provider('honest', 'digits', { pricing: { perRequest: '0.0015' } }));
     await eventually('the price on chain', async () => (await world.market.views.prices(modelId)).perRequest === 1500n, 20_000);
-    await world.until('honest', 'digits', 'Ready', 'True');
+    expect(await world.until('honest', 'digits', 'Ready', 'True')).toMatchObject({ reason: 'Serving' });
+  }, 60_000);
+
+  test('all JetStream data is lost: the edges are told again', async () => {
+    await world.nats.restart({ wipe: true });
+    const list = await eventually('the list to be back', () => world.routers.honest.kv('engines', engineList).get('honest.edge'), 40_000);
+    expect(list.engines).toMatchObject([{ publicName: 'digits', draining: false }]);
   }, 60_000);
 
   test('claims: an edge posts a root of its own version, another edge may not, and it is finalized after its window', async () => {
@@ -457,8 +460,6 @@ describe('the operator, with a real control plane, chain and bus', () => {
       30_000,
     );
     expect((await chainEvents()).filter(({ name }) => name === 'RootPosted')).toHaveLength(1);
-    expect(claimState.shape.claimId.parse(posted.value.claimId)).toBe(posted.value.claimId);
-    expect(kvKey(posted.value.claimId)).toHaveLength(64);
   }, 60_000);
 
   test('slashed and suspended: shown, drained, not registered again', async () => {
@@ -469,14 +470,13 @@ describe('the operator, with a real control plane, chain and bus', () => {
     await world.anvil.rpc('anvil_impersonateAccount', [disputeManager]);
     await world.anvil.rpc('anvil_setBalance', [disputeManager, '0xde0b6b3a7640000']);
     // suspend(bytes32), as the court calls it.
-    const { interfaces } = await import('@cupel/chain/contracts');
     await world.anvil.rpc('eth_sendTransaction', [
       { from: disputeManager, to: modelRegistry, data: interfaces.modelRegistry.encodeFunctionData('suspend', [modelId]) },
     ]);
     const slashed = await world.until('doomed', 'liar', 'Slashed', 'True', 20_000);
     expect(slashed.message).toContain('1 dispute was upheld on chain; 100 of stake');
     expect(await world.until('doomed', 'liar', 'Ready', 'False')).toMatchObject({ reason: 'Slashed' });
-    expect(registryEntry.shape.status.options).toContain('suspended');
+    expect((await world.routers.doomed.kv('engines', engineList).get('doomed.edge'))?.engines).toMatchObject([{ draining: true }]);
   }, 90_000);
 
   test('a namespace is deleted while it is staked: the stake starts to unbond, and all of it goes', async () => {
@@ -493,6 +493,9 @@ describe('the operator, with a real control plane, chain and bus', () => {
     );
     for (const modelId of ids) expect((await world.market.views.stake(modelId)).unbondEnd).toBeGreaterThan(0);
     expect((await world.market.views.model(ids[1]!)).status).toBe('retired');
+    // A watched namespace that is not there must not keep the operator from starting: the next test needs it.
+    await operator.stop(8000);
+    operator = await world.startOperator();
   }, 120_000);
 
   test('deleted: retired on chain, children and finalizers gone, the key let go', async () => {

@@ -1,10 +1,13 @@
+import { readFileSync, writeFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 
 import type { Hex } from '@cupel/protocol/hex';
 import { expect, test } from 'vitest';
 
 import { routerTwin } from './payment/router-twin.ts';
-import { channelId, hex32, launchPayment, openWorld, startPayment } from './payment/world.ts';
+import { startTraffic } from './payment/traffic.ts';
+import type { Acknowledged } from './payment/traffic.ts';
+import { ADMIN_TOKEN, channelId, keyOf, launchPayment, NATS_PASSWORD, openWorld, startPayment } from './payment/world.ts';
 
 const KILLS = 25;
 
@@ -19,6 +22,34 @@ const randomOf = (seed: number) => {
   };
 };
 
+/** Read from the file itself, as a stranger would. */
+const readLedger = (path: string) => {
+  const db = new DatabaseSync(path, { readOnly: true });
+  const rows = db.prepare('SELECT request_id, price, charged, cumulative, envelope FROM charges ORDER BY sequence').all();
+  const channel = db.prepare('SELECT charged, leased FROM channels WHERE channel_id = ?').get(channelId);
+  const voucher = db.prepare('SELECT max_claimable FROM vouchers WHERE channel_id = ?').get(channelId);
+  const leases = db.prepare("SELECT amount, charged FROM leases WHERE state = 'open'").all();
+  db.close();
+  const big = (value: unknown): bigint => BigInt(String(value));
+  return {
+    ceiling: big(voucher?.['max_claimable']),
+    charged: big(channel?.['charged']),
+    leased: big(channel?.['leased']),
+    openLeases: leases.reduce((sum, l) => sum + big(l['amount']) - big(l['charged']), 0n),
+    lastCumulative: big(rows.at(-1)?.['cumulative']),
+    charges: new Map<Hex, Acknowledged>(
+      rows.map((r) => [
+        String(r['request_id']) as Hex,
+        {
+          price: big(r['charged']),
+          cumulative: big(r['cumulative']),
+          signature: String((JSON.parse(String(r['envelope'])) as { signature: string }).signature),
+        },
+      ]),
+    ),
+  };
+};
+
 test(
   'kill −9 at 25 random moments: no acknowledged voucher is lost, nothing is charged twice, the sums are equal',
   { timeout: 170_000 },
@@ -26,95 +57,47 @@ test(
     const seed = Date.now() % 1_000_000;
     const random = randomOf(seed);
     await using world = await openWorld();
-    const router = routerTwin(world.bus);
     let payment = await startPayment(world.configPath);
-
-    let running = true;
-    let acknowledgedVoucher = 0n;
-    const acknowledged = new Map<Hex, { readonly price: bigint; readonly cumulative: bigint; readonly signature: string }>();
-    const sent = new Map<Hex, bigint>();
-
-    const raiseVouchers = async (): Promise<void> => {
-      for (let amount = 1_000n; running; amount += 7n) {
-        const answer = await router.voucher(amount);
-        if (answer?.ok) acknowledgedVoucher = amount;
-        else if (answer) expect(answer.refusal.reason).toBe('voucher_not_higher');
-      }
-    };
-    let next = 0;
-    const charge = async (): Promise<void> => {
-      while (running) {
-        const granted = await router.insist(() => router.lease(1n, 40_000n));
-        if (!granted.ok) {
-          expect(['insufficient_voucher', 'no_channel', 'channel_not_final', 'exposure_reached']).toContain(granted.refusal.reason);
-          await new Promise((resolve) => setTimeout(resolve, 20));
-          continue;
-        }
-        for (let n = 0; n < 4 && running; n++) {
-          const requestId = hex32((next += 1));
-          const price = BigInt(1 + Math.floor(random() * 9_000));
-          sent.set(requestId, price);
-          const first = await router.insist(() => router.charge(granted.value.leaseId, requestId, price));
-          if (!first.ok) throw new Error(`refused: ${first.refusal.message}`);
-          const receipt = first.value.envelope!.receipt;
-          acknowledged.set(requestId, {
-            price: receipt.price,
-            cumulative: first.value.cumulative,
-            signature: first.value.envelope!.signature,
-          });
-          // Now and then the answer is asked for again, as a router does that lost it.
-          if (random() < 0.2) {
-            const again = await router.insist(() => router.charge(granted.value.leaseId, requestId, price));
-            expect(again).toEqual(first);
-          }
-        }
-      }
-    };
-    const work = Promise.all([raiseVouchers(), ...Array.from({ length: 6 }, charge)]);
+    const traffic = startTraffic(routerTwin(world.bus), random);
 
     let killedInWork = 0;
     for (let n = 0; n < KILLS; n++) {
-      const before = acknowledged.size;
+      const before = traffic.record.acknowledged.size;
       await new Promise((resolve) => setTimeout(resolve, 30 + random() * 250));
       await payment.kill();
-      if (acknowledged.size > before) killedInWork += 1;
+      if (traffic.record.acknowledged.size > before) killedInWork += 1;
       payment = await startPayment(world.configPath);
     }
     await new Promise((resolve) => setTimeout(resolve, 300));
-    running = false;
-    await work;
+    const { voucher, acknowledged, sent, surprises } = await traffic.stop();
     expect(await payment.stop()).toBe(0);
 
-    const db = new DatabaseSync(world.ledgerPath, { readOnly: true });
-    const rows = db.prepare('SELECT request_id, price, charged, cumulative, envelope FROM charges ORDER BY sequence').all();
-    const channel = db.prepare('SELECT charged, leased FROM channels WHERE channel_id = ?').get(channelId)!;
-    const voucher = db.prepare('SELECT max_claimable FROM vouchers WHERE channel_id = ?').get(channelId)!;
-    const openLeases = db.prepare("SELECT amount, charged FROM leases WHERE state = 'open'").all();
-    db.close();
-    const big = (value: unknown): bigint => BigInt(String(value));
-    const say = `seed ${seed}`;
-
-    expect(BigInt(String(voucher['max_claimable'])) >= acknowledgedVoucher, say).toBe(true);
-    expect(new Set(rows.map((r) => r['request_id'])).size, say).toBe(rows.length);
-    for (const [requestId, seen] of acknowledged) {
-      const row = rows.find((r) => r['request_id'] === requestId);
-      expect({ say, requestId, charged: row && big(row['charged']), cumulative: row && big(row['cumulative']) }).toEqual({
-        say,
-        requestId,
-        charged: seen.price,
-        cumulative: seen.cumulative,
-      });
-      expect(String(row!['envelope'])).toContain(seen.signature);
-      expect(seen.price).toBe(sent.get(requestId));
-    }
-    expect(rows.length, say).toBe(sent.size);
-    const total = rows.reduce((sum, r) => sum + big(r['charged']), 0n);
-    expect(total, say).toBe([...sent.values()].reduce((sum, price) => sum + price, 0n));
-    expect(big(channel['charged']), say).toBe(total);
-    expect(big(rows.at(-1)!['cumulative']), say).toBe(total);
-    expect(big(channel['leased']), say).toBe(openLeases.reduce((sum, l) => sum + big(l['amount']) - big(l['charged']), 0n));
-    expect(acknowledged.size, say).toBeGreaterThan(100);
-    expect(killedInWork, say).toBeGreaterThan(5);
+    const ledger = readLedger(world.ledgerPath);
+    const sum = (amounts: Iterable<bigint>): bigint => [...amounts].reduce((a, b) => a + b, 0n);
+    const total = sum(sent.values());
+    // The seed stands in every comparison, so that a failure names it.
+    expect({ seed, surprises }).toEqual({ seed, surprises: [] });
+    expect({ seed, voucherKept: ledger.ceiling >= voucher }).toEqual({ seed, voucherKept: true });
+    expect({ seed, requests: [...ledger.charges.keys()].toSorted() }).toEqual({ seed, requests: [...sent.keys()].toSorted() });
+    expect({ seed, acknowledged }).toEqual({
+      seed,
+      acknowledged: new Map([...acknowledged.keys()].map((id) => [id, ledger.charges.get(id)])),
+    });
+    expect({ seed, prices: new Map([...ledger.charges].map(([id, c]) => [id, c.price])) }).toEqual({ seed, prices: sent });
+    expect({
+      seed,
+      charged: ledger.charged,
+      last: ledger.lastCumulative,
+      rows: sum([...ledger.charges.values()].map((c) => c.price)),
+    }).toEqual({
+      seed,
+      charged: total,
+      last: total,
+      rows: total,
+    });
+    expect({ seed, leased: ledger.leased }).toEqual({ seed, leased: ledger.openLeases });
+    expect(acknowledged.size).toBeGreaterThan(100);
+    expect(killedInWork).toBeGreaterThan(5);
   },
 );
 
@@ -127,4 +110,20 @@ test('a second payment process on the same ledger exits with 1 and says who hold
   await first.kill();
   const third = await startPayment(world.configPath);
   expect(await third.stop()).toBe(0);
+  for (const { log } of [first, second, third]) {
+    for (const secret of [ADMIN_TOKEN, NATS_PASSWORD, keyOf(3).slice(2), keyOf(9).slice(2)]) expect(log()).not.toContain(secret);
+  }
+});
+
+test('without an admin token payment does not start, and says what to mount', { timeout: 30_000 }, async () => {
+  await using world = await openWorld();
+  const missing = { ...(JSON.parse(readFileSync(world.configPath, 'utf8')) as object), adminTokenFile: undefined };
+  writeFileSync(world.configPath, JSON.stringify(missing));
+  const unnamed = launchPayment(world.configPath);
+  expect(await unnamed.exited).toBe(1);
+  expect(unnamed.log()).toMatch(/adminTokenFile.*no default credential; mount the Secret/);
+  writeFileSync(world.configPath, JSON.stringify({ ...missing, adminTokenFile: '/etc/cupel/secrets/admin/token' }));
+  const unmounted = launchPayment(world.configPath);
+  expect(await unmounted.exited).toBe(1);
+  expect(unmounted.log()).toMatch(/secrets\/admin\/token.*mount the Secret/);
 });

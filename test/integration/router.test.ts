@@ -318,6 +318,36 @@ describe('failures', () => {
     expect(world.payment.charged).toBe(0n);
   });
 
+  test('a provider with absurd prices makes nothing unaffordable, and is not asked', async () => {
+    const dear = stack.use(await startScriptEngine());
+    await world.addProvider('dear', dear, 10n ** 24n);
+    for (let i = 0; i < 5; i++) expect((await post('/v1/chat/completions', ask)).status).toBe(200);
+    expect(dear.bodies).toEqual([]);
+    await honest.publish({ status: 'suspended' });
+    const answer = await post('/v1/chat/completions', ask);
+    expect([answer.status, (await errorOf(answer)).code]).toEqual([402, 'insufficient_voucher']);
+  });
+
+  test('a draining engine gets nothing new: its provider says so and another one answers', async () => {
+    const other = stack.use(await startScriptEngine());
+    await world.addProvider('other', other, 9n);
+    await honest.drain();
+    expect((await client.chat.completions.create(ask)).choices[0]!.message.content).toBe('t0 t1 t2 t3 t4 ');
+    expect([engine.bodies.length, other.bodies.length]).toEqual([0, 1]);
+  });
+
+  test('a client that leaves while it waits for a whole answer: the engine is let go, nothing is charged', async () => {
+    engine.script.delayMs = 3000;
+    const left = new AbortController();
+    const asking = client.chat.completions.create(ask, { signal: left.signal }).catch(() => 'left');
+    await eventually('the engine is asked', () => engine.bodies.length === 1);
+    left.abort();
+    expect(await asking).toBe('left');
+    await eventually('the engine has been let go', () => engine.closedAt !== undefined, 1000);
+    await eventually('no request is left', () => world.gateway.inFlight === 0 && honest.edge.inFlight === 0);
+    expect([world.payment.charged, honest.payment.charged]).toEqual([0n, 0n]);
+  });
+
   test('a retired or suspended provider gets nothing more', async () => {
     await honest.publish({ status: 'suspended' });
     const answer = await post('/v1/chat/completions', ask);

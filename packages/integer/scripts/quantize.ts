@@ -31,7 +31,11 @@ function ranges(first: FloatLayer, second: FloatLayer, digits: readonly Digit[])
   const seen: number[] = [];
   let logitTop = 0;
   for (const digit of digits) {
-    forward(first, Float64Array.from(digit.pixels, (p) => p / 255), hidden);
+    forward(
+      first,
+      Float64Array.from(digit.pixels, (p) => p / 255),
+      hidden,
+    );
     for (let j = 0; j < hidden.length; j++) hidden[j] = Math.max(0, hidden[j] ?? 0);
     seen.push(...hidden);
     forward(second, hidden, logits);

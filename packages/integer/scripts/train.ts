@@ -32,9 +32,7 @@ process.stdout.write(report());
 
 /** A shuffled dozen of each digit, none of them trained on. */
 function samplesJson(digits: readonly Digit[]): string {
-  const chosen = Array.from({ length: 10 }, (_, label) =>
-    digits.filter((digit) => digit.label === label).slice(0, SAMPLES / 10),
-  ).flat();
+  const chosen = Array.from({ length: 10 }, (_, label) => digits.filter((digit) => digit.label === label).slice(0, SAMPLES / 10)).flat();
   const samples = shuffle(chosen, seeded(OPTIONS.seed)).map(({ label, pixels }) => ({
     label,
     pixels: Buffer.from(pixels).toString('base64'),
@@ -43,7 +41,9 @@ function samplesJson(digits: readonly Digit[]): string {
 }
 
 function report(): string {
-  const ops = model.program.ops.map((op) => `${op.inputLength}→${op.outputLength}: mult ${op.mult}, shift ${op.shift}, zero point ${op.zeroPoint}`);
+  const ops = model.program.ops.map(
+    (op) => `${op.inputLength}→${op.outputLength}: mult ${op.mult}, shift ${op.shift}, zero point ${op.zeroPoint}`,
+  );
   return `# digits
 
 A 196-64-10 int8 network (docs/specs/integer-model.md) for handwritten digits: 28×28 pixels pooled to 14×14 by the mean of 2×2.

@@ -36,8 +36,7 @@ export const rowBytesOf = (n: number): number => 32 + 32 * Math.ceil(n / 32);
 
 export const rowCount = (program: Program): number => program.ops.reduce((sum, op) => sum + op.outputLength, 0);
 
-export const weightBytes = (program: Program): number =>
-  program.ops.reduce((sum, op) => sum + op.outputLength * op.rowBytes, 0);
+export const weightBytes = (program: Program): number => program.ops.reduce((sum, op) => sum + op.outputLength * op.rowBytes, 0);
 
 /** @throws IntegerModelError naming the field of the first thing that is malformed. */
 export function decodeProgram(bytes: Uint8Array): Program {

@@ -45,8 +45,9 @@ describe('models/digits', () => {
   });
 
   test('samples.json holds held-out images with their labels, and the model knows nearly all of them', () => {
-    const { width, height, samples }: { width: number; height: number; samples: { label: number; pixels: string }[] } =
-      JSON.parse(read('samples.json').toString('utf8'));
+    const { width, height, samples }: { width: number; height: number; samples: { label: number; pixels: string }[] } = JSON.parse(
+      read('samples.json').toString('utf8'),
+    );
     expect([width, height]).toEqual([14, 14]);
     expect(samples.length).toBeGreaterThanOrEqual(100);
     const known = new Map(

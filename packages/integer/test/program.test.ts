@@ -24,7 +24,12 @@ describe('program.bin', () => {
     expect(weightBytes(program)).toBe(17_344);
   });
 
-  test.each([[1, 64], [32, 64], [33, 96], [65_536, 65_568]])('a row of %i inputs takes %i bytes', (n, bytes) => {
+  test.each([
+    [1, 64],
+    [32, 64],
+    [33, 96],
+    [65_536, 65_568],
+  ])('a row of %i inputs takes %i bytes', (n, bytes) => {
     expect(rowBytesOf(n)).toBe(bytes);
   });
 

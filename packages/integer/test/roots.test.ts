@@ -112,9 +112,11 @@ describe('verificationRoot', () => {
 
 describe('hex', () => {
   test('round trip, and refusal of what is not hex', () => {
-    fc.assert(fc.property(fc.uint8Array(), (bytes) => {
+    fc.assert(
+      fc.property(fc.uint8Array(), (bytes) => {
         expect(fromHex(toHex(bytes))).toEqual(bytes);
-      }));
+      }),
+    );
     for (const bad of ['', '00', '0x0', '0xgg']) expect(() => fromHex(bad)).toThrow('hex');
   });
 });

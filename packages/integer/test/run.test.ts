@@ -7,10 +7,7 @@ import { encodeWeights, type LayerWeights } from '../src/weights.ts';
 
 const int32Extremes = [0, 1, -1, 2 ** 30, -(2 ** 30), 2 ** 31 - 1, -(2 ** 31)];
 const int32 = fc.oneof(fc.integer(), fc.constantFrom(...int32Extremes));
-const int33 = fc.oneof(
-  fc.integer({ min: -(2 ** 32), max: 2 ** 32 }),
-  fc.constantFrom(...int32Extremes, 2 ** 32, -(2 ** 32)),
-);
+const int33 = fc.oneof(fc.integer({ min: -(2 ** 32), max: 2 ** 32 }), fc.constantFrom(...int32Extremes, 2 ** 32, -(2 ** 32)));
 const shift = fc.integer({ min: 1, max: 62 });
 const uint8 = fc.oneof(fc.nat(255), fc.constantFrom(0, 127, 128, 255));
 const int8 = fc.oneof(fc.integer({ min: -128, max: 127 }), fc.constantFrom(-128, 0, 127));
@@ -56,7 +53,10 @@ describe('requantize', () => {
 
 describe('run', () => {
   const shapes = fc
-    .tuple(fc.array(fc.integer({ min: 1, max: 70 }), { minLength: 2, maxLength: 4 }), fc.array(fc.tuple(int32, shift, uint8), { minLength: 3, maxLength: 3 }))
+    .tuple(
+      fc.array(fc.integer({ min: 1, max: 70 }), { minLength: 2, maxLength: 4 }),
+      fc.array(fc.tuple(int32, shift, uint8), { minLength: 3, maxLength: 3 }),
+    )
     .map(([widths, numbers]) =>
       widths.slice(1).map((outputLength, i): DenseShape => {
         const [mult, s, zeroPoint] = numbers[i] ?? [1, 1, 0];
@@ -101,7 +101,10 @@ describe('run', () => {
 
   test('an input of another length is refused by name', () => {
     const program = encodeProgram([{ zeroPoint: 0, shift: 1, mult: 1, inputLength: 2, outputLength: 1 }]);
-    const model: IntegerModel = loadModel(program, encodeWeights(decodeProgram(program), [{ bias: new Int32Array(1), weights: new Int8Array(2) }]));
+    const model: IntegerModel = loadModel(
+      program,
+      encodeWeights(decodeProgram(program), [{ bias: new Int32Array(1), weights: new Int8Array(2) }]),
+    );
     expect(() => run(model, new Uint8Array(3))).toThrow('input: want 2 bytes, got 3');
   });
 });

@@ -9,7 +9,10 @@ const programOf = (inputLength: number, outputLength: number) =>
 
 describe('weights.bin', () => {
   test('a row is a sign-extended bias word, then w + 128 reversed inside each word, padded with 0x80', () => {
-    const row = encodeRow(-2, Int8Array.from({ length: 33 }, (_, i) => i - 16));
+    const row = encodeRow(
+      -2,
+      Int8Array.from({ length: 33 }, (_, i) => i - 16),
+    );
     expect(row.length).toBe(96);
     expect([...row.subarray(0, 32)]).toEqual([...Array<number>(31).fill(0xff), 0xfe]);
     expect(row[32 + 31]).toBe(128 - 16);
@@ -47,7 +50,10 @@ describe('weights.bin', () => {
     const program = programOf(3, 2);
     const bytes = encodeWeights(program, [{ bias: Int32Array.of(-1, 1), weights: new Int8Array(6) }]);
     expect(() => decodeWeights(program, bytes.subarray(1))).toThrow('weights: want 128 bytes for this program, got 127');
-    for (const [at, value] of [[0, 0], [27, 0xfe]] as const) {
+    for (const [at, value] of [
+      [0, 0],
+      [27, 0xfe],
+    ] as const) {
       expect(() => decodeWeights(program, bytes.with(at, value))).toThrow('rows[0].bias: want a sign-extended int32');
     }
     expect(() => decodeWeights(program, bytes.with(64, 0xff))).toThrow('rows[1].bias');

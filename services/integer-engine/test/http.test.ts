@@ -93,6 +93,6 @@ describe('the Open Inference Protocol', () => {
     const ready = await fetch(`${stopping.url}/v2/health/ready`);
     expect([ready.status, await ready.json()]).toEqual([503, { ready: false }]);
     await stopping.serving[Symbol.asyncDispose]();
-    await expect(fetch(`${stopping.url}/v2/health/live`)).rejects.toThrow();
+    await expect(fetch(`${stopping.url}/v2/health/live`)).rejects.toThrow('fetch failed');
   });
 });

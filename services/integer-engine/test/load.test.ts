@@ -15,7 +15,9 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true }));
 
-const rewriteManifest = async (change: (manifest: { integer?: { verificationRoot: string }; files: { path: string; sha256: string }[] }) => void) => {
+const rewriteManifest = async (
+  change: (manifest: { integer?: { verificationRoot: string }; files: { path: string; sha256: string }[] }) => void,
+) => {
   const path = join(folder, 'cupel-manifest.json');
   const manifest = JSON.parse(await readFile(path, 'utf8'));
   change(manifest);

@@ -43,7 +43,11 @@ describe('parseInferRequest', () => {
     [withTensor({ datatype: 'FP32' }), 'inputs[0].datatype', 'want "UINT8"'],
     [withTensor({ shape: [196] }), 'inputs[0].shape', 'want [1, 196]'],
     [withTensor({ shape: [2, 196] }), 'inputs[0].shape', 'want [1, 196]'],
-    [withTensor({ parameters: { binary_data_size: 196 } }), 'inputs[0].parameters.binary_data_size', 'binary tensor data is not supported; send data as JSON numbers'],
+    [
+      withTensor({ parameters: { binary_data_size: 196 } }),
+      'inputs[0].parameters.binary_data_size',
+      'binary tensor data is not supported; send data as JSON numbers',
+    ],
     [withTensor({ data: 'AAAA' }), 'inputs[0].data', 'want an array of 196 numbers'],
     [body(shortened), 'inputs[0].data', 'want 196 numbers, got 195'],
     [body([shortened]), 'inputs[0].data[0]', 'want 196 numbers, got 195'],

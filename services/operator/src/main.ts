@@ -18,8 +18,8 @@ import { createMetrics } from '@cupel/runtime/metrics';
 import { keccak256 } from '@cupel/signing/keccak';
 
 import { readOperatorConfig } from './config.ts';
-import { addControllers } from './controllers.ts';
-import type { Controllers } from './controllers.ts';
+import { addControllers } from './io/controllers.ts';
+import type { Controllers } from './io/controllers.ts';
 import { createAccess } from './io/access.ts';
 import { createChainPort, createConnections } from './io/chain.ts';
 import { createClaims } from './io/claims.ts';
@@ -27,11 +27,12 @@ import { createCluster } from './io/cluster.ts';
 import { createEngines } from './io/engines.ts';
 import { createInformers } from './io/informers.ts';
 import { createKeys } from './io/keys.ts';
-import { kubeMetrics } from './io/kube-metrics.ts';
+import { kubeMetrics, laneMetrics, readyGauge } from './io/metrics.ts';
 import { createLanes } from './io/lanes.ts';
 import { lookAtChain } from './io/market.ts';
 import { createProbes } from './io/probes.ts';
 import { watchProjections } from './io/projections.ts';
+import { appearing, existingNamespaces } from './io/watched-namespaces.ts';
 
 await runMain('operator', async (stack, { clock, stopping, untilSignal }) => {
   const config = readOperatorConfig();
@@ -78,12 +79,20 @@ await runMain('operator', async (stack, { clock, stopping, untilSignal }) => {
 
   const keys = createKeys(client);
   const connections = createConnections(keys, logger);
-  const lanes = stack.use(createLanes({ clock, logger, leads }));
-  const informers = createInformers(manager, config.watchNamespaces);
+  const lanes = stack.use(createLanes({ clock, logger, leads, observer: laneMetrics(metrics) }));
+  const watched = await existingNamespaces(client, config.watchNamespaces, logger, stopping);
+  const informers = createInformers(manager, watched);
   const applier = createApplier({ client: manager.client, annotation: 'cupel.dev/applied', ...kube });
   const recorder = createRecorder({ client: manager.client, controller: 'cupel.dev/operator', instance: config.podName, ...kube });
-  stack.defer(() => recorder.flush());
-  const cluster = createCluster({ client: manager.client, informers, applier, recorder, keys, access: createAccess(manager.client, config.accessRole) });
+  const cluster = createCluster({
+    client: manager.client,
+    informers,
+    applier,
+    recorder,
+    keys,
+    access: createAccess(manager.client, config.accessRole),
+    ready: readyGauge(metrics),
+  });
 
   const engines = stack.use(await createEngines(bus, logger, (namespace, edge) => late.controllers?.edgeChanged(namespace, edge)));
   late.controllers = addControllers(manager, informers, cluster, {
@@ -107,11 +116,14 @@ await runMain('operator', async (stack, { clock, stopping, untilSignal }) => {
   const claims = createClaims({ bus, informers, connections, lanes, keys, leads, logger });
   await manager.start();
   stack.defer(() => manager.stop());
+  // Before the lease is given back: without it nothing is written.
+  stack.defer(() => recorder.flush());
   stack.use(await claims.serve());
   stack.use(repeat({ name: 'finalize claims', everyMs: config.claimsEverySeconds * 1000, run: () => claims.finalizeDue(), logger }));
   health.setReady(true);
-  logger.info({ namespaces: config.watchNamespaces, port: health.port }, 'running');
-  const signal = await untilSignal();
+  logger.info({ namespaces: watched, port: health.port }, 'running');
+  const missing = config.watchNamespaces.filter((name) => !watched.includes(name));
+  const why = await Promise.race([untilSignal(), appearing(client, missing, stopping)]);
   health.setReady(false);
-  logger.info({ signal }, 'stopping');
+  logger.info({ why }, 'stopping');
 });

@@ -84,6 +84,29 @@ describe('the way to Ready', () => {
     );
   });
 
+  test('a chat engine: the answer needs text and token counts', async () => {
+    const twin = new Twin();
+    twin.object!.spec = specOf({ engine: { type: 'LlamaCpp' }, verification: { mode: 'Replay' } });
+    twin.verify = { exitCode: 0, message: verifiedText({ quantization: 'Q4_1', verificationRoot: undefined, probe: undefined }) };
+    const say = (value: object): void => {
+      twin.chat = { latencyMs: 1, ...value };
+      twin.nowMs += 10_000;
+    };
+    say({ text: 'hello', promptTokens: 3 });
+    await twin.settle();
+    expect(twin.condition('AnswerSeen')).toMatchObject({ status: 'False', reason: 'WrongAnswer' });
+    expect(twin.condition('AnswerSeen')?.message).toContain('token counts');
+    say({ text: '  ', promptTokens: 3, completionTokens: 1 });
+    await twin.settle();
+    expect(twin.condition('AnswerSeen')?.message).toContain('no text');
+    expect(twin.sent).toEqual([]);
+    say({ text: 'hello', promptTokens: 3, completionTokens: 1 });
+    await twin.settle();
+    expect(twin.condition('Ready')).toMatchObject({ status: 'True' });
+    expect(twin.sent[0]).toMatchObject({ terms: { verificationRoot: `0x${'00'.repeat(32)}`, mode: 'Replay' } });
+    expect([...twin.engines.values()]).toMatchObject([{ kind: 'chat', quantization: 'Q4_1' }]);
+  });
+
   test('Manual approval waits for the annotation', async () => {
     const twin = await settled((t) => t.edit({ approval: 'Manual' }));
     expect(twin.sent).toEqual([]);

@@ -6,7 +6,7 @@ import { modelProvider } from '@cupel/protocol/crd/objects';
 import type { ModelProviderStatus } from '@cupel/protocol/crd/model-provider';
 import type { Hex } from '@cupel/protocol/hex';
 import { baseUnits } from '@cupel/protocol/money';
-import type { Engine } from '@cupel/protocol/wire/bus';
+import type { Engine, ProbeValue } from '@cupel/protocol/wire/bus';
 
 import type { ChainEntry, ObservedAnswer, ObservedKey, Settings } from '../src/reconcilers/modelprovider/observed.ts';
 import type { ChainAction, Child, Note } from '../src/reconcilers/modelprovider/plan.ts';
@@ -110,6 +110,8 @@ export class Twin {
   answer: { workload: string; answer: ObservedAnswer } | undefined;
   /** The output that the engine gives; undefined: the edge is away. */
   output: Hex | undefined = '0xbb';
+  /** What a chat engine says. */
+  chat: ProbeValue | undefined;
   sent: ChainAction[] = [];
   notes: Note[] = [];
   writes: string[] = [];
@@ -279,7 +281,7 @@ export class Twin {
         const answer: ObservedAnswer =
           this.output === undefined
             ? { state: 'failed', message: 'edge "edge" does not answer on the bus', atMs: this.nowMs }
-            : { state: 'answered', input: request.input, value: { output: this.output, latencyMs: 1 }, atMs: this.nowMs };
+            : { state: 'answered', input: request.input, value: this.chat ?? { output: this.output, latencyMs: 1 }, atMs: this.nowMs };
         this.answer = { workload, answer };
       },
       forget: () => {

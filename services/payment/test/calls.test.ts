@@ -135,11 +135,15 @@ describe('an edge', () => {
     expect(await lease(party, channelId, 1n)).toMatchObject({ reason: 'insufficient_voucher', required: 101n, missing: 1n });
     expect(await party.common.release({ version: 1, leaseId: first.leaseId, routerId: 'other' })).toEqual({ released: 0n });
     expect(await party.common.release({ version: 1, leaseId: first.leaseId, routerId: 'r' })).toEqual({ released: 100_000_000n });
-    value(await lease(party, channelId, 100_000_000n));
-    party.clock.nowMs += 300_001;
-    expect(await party.common.expire()).toBe(1);
+    value(await lease(party, channelId, 60_000_000n));
+    party.clock.nowMs += 200_000;
     party.facts.headChanged('latest', head(6, party.clock.nowMs));
-    value(await lease(party, channelId, 100_000_000n));
+    value(await lease(party, channelId, 40_000_000n));
+    party.clock.nowMs += 100_001;
+    expect(await party.common.expire()).toBe(1);
+    expect(party.ledger.view.channel(channelId)?.leased).toBe(40_000_000n);
+    party.facts.headChanged('latest', head(7, party.clock.nowMs));
+    value(await lease(party, channelId, 60_000_000n));
   });
 
   test('with the chain out of sight it serves up to the exposure, then 402 with the amount; a seen head lifts it', async () => {

@@ -56,7 +56,7 @@ test('the file holds after a restart exactly what the machine in memory holds, f
       expect(again.records.unpublished(1_000)).toHaveLength(memory.charges.size);
       again[Symbol.dispose]();
     }),
-    { numRuns: 25 },
+    { numRuns: 60 },
   );
 });
 

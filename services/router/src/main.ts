@@ -22,6 +22,7 @@ import { guardedConnector } from './io/dial.ts';
 import { startHttp } from './io/http.ts';
 import { UndiciUpstream } from './io/upstream.ts';
 import { leaseBook } from './lease-book.ts';
+import { grantOwners } from './meter/grants.ts';
 import { createObserver } from './metrics.ts';
 import { edgeRoutes, gatewayRoutes } from './routes.ts';
 
@@ -82,7 +83,7 @@ await runMain('router', async (stack, { clock, untilSignal }) => {
           keccak: keccak256,
           recover,
           receiptDigest: digester(keccak256, RECEIPT, domain),
-          grantDigest: digester(keccak256, SIGNER_GRANT, domain),
+          grantOwner: grantOwners(digester(keccak256, SIGNER_GRANT, domain), recover),
         },
       },
       leases,

@@ -19,6 +19,7 @@ import type { Child } from '@cupel/local/processes/child';
 import { startControlPlane } from '@cupel/local/processes/control-plane';
 import type { ControlPlane } from '@cupel/local/processes/control-plane';
 import { startNats } from '@cupel/local/processes/nats';
+import type { Nats } from '@cupel/local/processes/nats';
 import { toolBinary } from '@cupel/local/tools';
 import { bytesToHex, hexToBytes } from '@cupel/protocol/hex';
 import type { Hex } from '@cupel/protocol/hex';
@@ -46,9 +47,11 @@ export interface World extends AsyncDisposable {
   readonly plane: ControlPlane;
   readonly client: Client;
   readonly anvil: Anvil;
+  readonly nats: Nats;
   readonly market: TestMarket;
   readonly folder: string;
-  /** As the edge of a namespace sees the bus. */
+  /** The bus as the router and the payment service of a namespace's edge see it. */
+  readonly routers: Readonly<Record<(typeof NAMESPACES)[number], Bus>>;
   readonly edges: Readonly<Record<(typeof NAMESPACES)[number], Bus>>;
   readonly manifestSha256: string;
   /** Every probe that the edges were asked. */
@@ -127,8 +130,10 @@ export const startWorld = async (): Promise<World> => {
   const probes: string[] = [];
   const model = loadModel(await readFile(join(DIGITS, 'program.bin')), await readFile(join(DIGITS, 'weights.bin')));
   const edges = {} as Record<(typeof NAMESPACES)[number], Bus>;
+  const routers = {} as Record<(typeof NAMESPACES)[number], Bus>;
   for (const namespace of NAMESPACES) {
     const router = await connect(`${namespace}-router`);
+    routers[namespace] = router;
     edges[namespace] = await connect(`${namespace}-payment`);
     await router.serve(probeSubject(edgeScope(namespace, 'edge')), probeRequest, ({ url, input = '0x' }) => {
       probes.push(url);
@@ -188,8 +193,10 @@ export const startWorld = async (): Promise<World> => {
     plane,
     client,
     anvil,
+    nats,
     market,
     folder,
+    routers,
     edges,
     probes,
     claims,
@@ -264,8 +271,15 @@ const operatorKubeconfig = async (plane: ControlPlane, folder: string): Promise<
   };
   await writeFile(join(folder, 'values.json'), JSON.stringify(values));
   const { stdout } = await promisify(execFile)(await toolBinary('helm'), [
-    ...['template', 'cupel', join(ROOT, 'charts/cupel'), '-n', 'cupel-system'],
-    ...['-f', join(folder, 'values.json'), '-s', 'templates/operator/rbac.yaml'],
+    'template',
+    'cupel',
+    join(ROOT, 'charts/cupel'),
+    '-n',
+    'cupel-system',
+    '-f',
+    join(folder, 'values.json'),
+    '-s',
+    'templates/operator/rbac.yaml',
   ]);
   await plane.kubectl(['create', 'serviceaccount', 'cupel-operator', '-n', 'cupel-system']);
   await plane.kubectl(['apply', '-f', '-'], stdout);

@@ -8,6 +8,8 @@ import { join } from 'node:path';
 
 import type { Bus } from '@cupel/bus/bus';
 import { connectBus } from '@cupel/bus/connection';
+import { permissionsOf } from '@cupel/bus/permissions';
+import type { BusUser } from '@cupel/bus/permissions';
 import { startNats } from '@cupel/local/processes/nats';
 import type { Nats } from '@cupel/local/processes/nats';
 import { digester, SIGNER_GRANT, VOUCHER } from '@cupel/protocol/eip712';
@@ -127,6 +129,18 @@ export const launchPayment = (configPath: string, wrap: readonly string[] = []):
   return { child, log: () => log, exited, kill: async () => void (await end('SIGKILL')), stop: () => end('SIGTERM') };
 };
 
+export const NATS_PASSWORD = 'secret-of-nats-20-chars';
+
+/** One account in which `users` may do what their role may, and `test` everything. */
+export const natsConfig = (users: readonly BusUser[]): string => {
+  const restricted = users.map((user) => {
+    const { publish, subscribe } = permissionsOf(user);
+    const allow = `publish: {allow: ${JSON.stringify(publish)}}, subscribe: {allow: ${JSON.stringify(subscribe)}}`;
+    return `{user: ${user.user}, password: "${NATS_PASSWORD}", permissions: {${allow}, allow_responses: {max: 1, expires: "2m"}}}`;
+  });
+  return `max_payload: 8388608\naccounts { party: { jetstream: enabled, users: [${restricted.join(', ')}, {user: test, password: "${NATS_PASSWORD}"}] } }`;
+};
+
 export interface World extends AsyncDisposable {
   readonly nats: Nats;
   readonly bus: Bus;
@@ -145,8 +159,8 @@ export const openWorld = async (options: { readonly deposit?: bigint; readonly o
   const stack = new AsyncDisposableStack();
   const folder = mkdtempSync(join(tmpdir(), 'cupel-payment-'));
   stack.defer(() => rmSync(folder, { recursive: true, force: true }));
-  const nats = stack.use(await startNats());
-  const bus = stack.use(await connectBus({ url: nats.url, name: 'test', logger: memoryLogger() }));
+  const nats = stack.use(await startNats({ config: natsConfig([{ user: 'payment', role: 'edge-payment', scope: SCOPE }]) }));
+  const bus = stack.use(await connectBus({ url: nats.url, user: 'test', password: NATS_PASSWORD, name: 'test', logger: memoryLogger() }));
   const [managementPort, rpcPort] = [await freePort(), await freePort()];
   const file = (name: string, content: string): string => {
     writeFileSync(join(folder, name), content, { mode: 0o600 });
@@ -159,7 +173,7 @@ export const openWorld = async (options: { readonly deposit?: bigint; readonly o
     log: { level: 'info' },
     metricsPort: 0,
     managementPort,
-    nats: { url: nats.url, userFile: file('user', 'payment'), passwordFile: file('password', 'secret-of-nats') },
+    nats: { url: nats.url, userFile: file('user', 'payment'), passwordFile: file('password', NATS_PASSWORD) },
     market: { chainId: CHAIN_ID, rpc: [{ name: 'nobody', url: `http://127.0.0.1:${rpcPort}` }], contracts },
     ledgerPath,
     adminTokenFile: file('admin', ADMIN_TOKEN),

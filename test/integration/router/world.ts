@@ -20,6 +20,7 @@ import { startHttp } from '@cupel/router/io/http';
 import type { Http } from '@cupel/router/io/http';
 import { UndiciUpstream } from '@cupel/router/io/upstream';
 import { leaseBook } from '@cupel/router/lease-book';
+import { grantOwners } from '@cupel/router/meter/grants';
 import { createObserver } from '@cupel/router/metrics';
 import { edgeRoutes, gatewayRoutes } from '@cupel/router/routes';
 import type { Routes } from '@cupel/router/routes';
@@ -53,6 +54,8 @@ export interface Provider {
   readonly seen: { readonly headers: Record<string, string>; body: string }[];
   /** As a new process would begin: without sessions. */
   restartEdge(): void;
+  /** The operator marks every engine as draining. */
+  drain(): Promise<void>;
   publish(change?: Partial<RegistryEntry>): Promise<void>;
 }
 
@@ -106,7 +109,7 @@ export const openWorld = async (
         keccak: keccak256,
         recover,
         receiptDigest: digester(keccak256, RECEIPT, REGISTRY_DOMAIN),
-        grantDigest: digester(keccak256, SIGNER_GRANT, REGISTRY_DOMAIN),
+        grantOwner: grantOwners(digester(keccak256, SIGNER_GRANT, REGISTRY_DOMAIN), recover),
       },
     },
     leases,
@@ -231,6 +234,11 @@ export const openWorld = async (
       },
       restartEdge: () => {
         edge = newEdge();
+      },
+      async drain() {
+        const draining = list.map((e) => ({ ...e, draining: true }));
+        await bus.kv('engines', engineList).put(enginesKey('test', name), { version: 1, engines: draining });
+        await eventually('the edge knows', () => engines().every((e) => e.draining));
       },
       publish,
     };

@@ -1,6 +1,6 @@
 """The chat engine of the local cluster: llama.cpp's own HTTP server (OpenAI routes, /health, /metrics), as PyPI xllamacpp ships it.
 
-Environment: MODEL (path of the GGUF file), PORT (8000), THREADS (2), CUPEL_MODEL_NAME (the name in answers).
+Environment: MODEL (path of the GGUF file), PORT (8000), THREADS (1), CUPEL_MODEL_NAME (the name in answers).
 What this server does, measured: docs/decisions/0010-llama-cpp-engine.md.
 """
 
@@ -23,7 +23,7 @@ def main():
     model = os.environ.get("MODEL", "")
     if not os.path.isfile(model):
         sys.exit(f"MODEL: want the path of a GGUF file, got {model!r}")
-    threads = int(os.environ.get("THREADS", "2"))
+    threads = int(os.environ.get("THREADS", "1"))
 
     params = xllamacpp.CommonParams()
     params.model.path = model

@@ -98,7 +98,7 @@ export const askChats = async (baseUrl: string, apiKey: string, count: number, n
   return answers;
 };
 
-/** Digits over the Open Inference Protocol, a few at once. */
+/** Digits over the Open Inference Protocol, three at once. */
 export const askDigits = async (
   baseUrl: string,
   apiKey: string,
@@ -114,7 +114,7 @@ export const askDigits = async (
       const response = await fetch(url, {
         method: 'POST',
         headers: { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' },
-        body: JSON.stringify({ inputs: [{ name: 'image', datatype: 'UINT8', shape: [1, 196], data: [...sample.pixels] }] }),
+        body: JSON.stringify({ inputs: [{ name: 'input', datatype: 'UINT8', shape: [1, 196], data: [...sample.pixels] }] }),
       });
       if (!response.ok) throw new Error(`digits: ${response.status} ${await response.text()}`);
       const body = (await response.json()) as { outputs: { data: number[] }[] };
@@ -131,6 +131,6 @@ export const askDigits = async (
       note(`${answers.length} of ${samples.length}`);
     }
   };
-  await Promise.all([0, 1, 2, 3].map(worker));
+  await Promise.all([0, 1, 2].map(worker));
   return answers;
 };

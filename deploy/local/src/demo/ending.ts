@@ -44,7 +44,7 @@ const ledgersOf = async (told: Told) => {
 
 /** Steps 5 to 7: justice, ten more digits, settlement, and the table. */
 export const tellTheEnding = async (progress: Progress, told: Told): Promise<Ending> => {
-  const { stage, rpc, management, cluster } = told;
+  const { stage, management, cluster } = told;
   const ids = {
     digits: firstVersionOf(stage.accounts.honest.owner.address, 'honest/digits'),
     cheap: firstVersionOf(stage.accounts.cheat.owner.address, 'cheat/digits-cheap'),
@@ -190,7 +190,7 @@ const countUp = async (told: Told, redrawn: Redraw, digitsId: Hex, cheapId: Hex)
     renderTable(['purse', 'dollars before', 'dollars after', 'change', 'stake change'], moneyRows),
     renderTable(
       ['transaction', 'count', 'gas each (mean)', 'gas (most)'],
-      [...transactions].toSorted().map(([name, t]) => [name, String(t.count), String(t.gas / BigInt(t.count)), String(t.most)]),
+      [...transactions].toSorted(([a], [b]) => a.localeCompare(b)).map(([name, t]) => [name, String(t.count), String(t.gas / BigInt(t.count)), String(t.most)]),
     ),
     renderTable(['what happened', ''], facts_),
     renderTable(

@@ -69,7 +69,8 @@ function checkOutputs(outputs: unknown, spec: ModelSpec): BadRequest | undefined
   if (outputs === undefined) return undefined;
   if (!Array.isArray(outputs) || outputs.length > 1) return { field: 'outputs', message: `want at most one, "${spec.output.name}"` };
   for (const [i, output] of outputs.entries()) {
-    if (!isObject(output) || output.name !== spec.output.name) return { field: `outputs[${i}].name`, message: `want "${spec.output.name}"` };
+    if (!isObject(output) || output.name !== spec.output.name)
+      return { field: `outputs[${i}].name`, message: `want "${spec.output.name}"` };
   }
   return undefined;
 }
@@ -82,7 +83,6 @@ export const inferResponse = (spec: ModelSpec, request: InferRequest, output: Ui
   outputs: [{ ...spec.output, data: [...output] }],
 });
 
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const bad = (field: string, message: string): ParsedInferRequest => ({ ok: false, bad: { field, message } });

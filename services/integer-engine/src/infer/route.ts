@@ -1,13 +1,6 @@
 import type { ModelSpec } from './tensor-spec.ts';
 
-export type Endpoint =
-  | 'server'
-  | 'live'
-  | 'ready'
-  | 'model'
-  | 'model-ready'
-  | 'infer'
-  | 'metrics';
+export type Endpoint = 'server' | 'live' | 'ready' | 'model' | 'model-ready' | 'infer' | 'metrics';
 
 export type Route =
   | { readonly endpoint: Endpoint; readonly method: 'GET' | 'POST' }

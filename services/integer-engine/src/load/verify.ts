@@ -60,7 +60,10 @@ export function verifyModel(manifest: ReturnType<typeof parseManifest>, files: r
   const weights = byPath.get(manifest.integer.weights)?.bytes ?? new Uint8Array();
   const root = verificationRoot(program, weights);
   if (root !== manifest.integer.verificationRoot) {
-    throw new ModelRefused(manifest.integer.weights, `want verificationRoot ${manifest.integer.verificationRoot} by the manifest, got ${root}`);
+    throw new ModelRefused(
+      manifest.integer.weights,
+      `want verificationRoot ${manifest.integer.verificationRoot} by the manifest, got ${root}`,
+    );
   }
   return { model: loadModel(program, weights), verificationRoot: root };
 }

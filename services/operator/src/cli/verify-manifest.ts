@@ -24,7 +24,8 @@ const { values } = parseArgs({
     mode: { type: 'string', default: 'None' },
     /** Where the first *.gguf is linked as model.gguf; absent: nowhere. */
     'run-dir': { type: 'string' },
-    'pod-uid': { type: 'string', default: process.env['POD_UID'] ?? '' },
+    /** Decides the probe of an integer model. */
+    'pod-uid': { type: 'string', default: '' },
     'termination-log': { type: 'string', default: '/dev/termination-log' },
   },
 });

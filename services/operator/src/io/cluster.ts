@@ -15,6 +15,7 @@ import type { Access } from './access.ts';
 import type { Informers } from './informers.ts';
 import type { Keys } from './keys.ts';
 import { createLocks } from './locks.ts';
+import type { ReadyGauge } from './metrics.ts';
 import { gpuNodePools, markets, modelProviders } from './resources.ts';
 
 const CHILDREN: Record<Child['kind'], Resource<BuiltIn>> = {
@@ -32,6 +33,7 @@ export interface ClusterOptions {
   readonly recorder: Recorder;
   readonly keys: Keys;
   readonly access: Access;
+  readonly ready: ReadyGauge;
 }
 
 export interface StatusWriter {
@@ -41,7 +43,7 @@ export interface StatusWriter {
 
 /** The cluster as the reconcilers see it: reads from the stores, writes by server-side apply under the lease. */
 export const createCluster = (options: ClusterOptions): ClusterReader & ClusterWriter & PoolReader & StatusWriter => {
-  const { client, informers, applier, recorder, keys, access } = options;
+  const { client, informers, applier, recorder, keys, access, ready } = options;
   const locks = createLocks();
   const statusOf = async (resource: Resource<BuiltIn>, live: BuiltIn | undefined, status: object): Promise<void> => {
     if (live === undefined) return;
@@ -70,7 +72,9 @@ export const createCluster = (options: ClusterOptions): ClusterReader & ClusterW
 
     async operatorKey(reference) {
       const found = await keys.signer(reference);
-      return found.state === 'present' ? { state: 'present', address: found.signer.address, held: found.held && access.held(reference.namespace) } : found;
+      return found.state === 'present'
+        ? { state: 'present', address: found.signer.address, held: found.held && access.held(reference.namespace) }
+        : found;
     },
 
     async holdObject(name) {
@@ -94,6 +98,7 @@ export const createCluster = (options: ClusterOptions): ClusterReader & ClusterW
         if (others.length === 0) await access.release(name.namespace);
         // Last: until it is off, a crash only means that all of this is done again.
         if (live !== undefined) await removeFinalizer(client, modelProviders, live, FINALIZER_CHAIN);
+        ready(name.namespace, name.name, undefined);
       }),
 
     async ensureChildren(children) {
@@ -108,7 +113,10 @@ export const createCluster = (options: ClusterOptions): ClusterReader & ClusterW
       return changed;
     },
 
-    writeStatus: (name, status) => statusOf(modelProviders, informers.modelProviders.store.get(name), status),
+    writeStatus: (name, status) => {
+      ready(name.namespace, name.name, status.conditions?.some(({ type, status: state }) => type === 'Ready' && state === 'True') ?? false);
+      return statusOf(modelProviders, informers.modelProviders.store.get(name), status);
+    },
     writePoolStatus: (name, status) => statusOf(gpuNodePools, informers.pools.store.get({ name }), status),
     writeMarketStatus: (name, status) => statusOf(markets, informers.markets.store.get({ name }), status),
 

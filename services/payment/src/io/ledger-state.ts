@@ -75,7 +75,7 @@ export const openState = (db: DatabaseSync): LedgerState => {
       case 'channels': {
         const { row } = change;
         const before = channels.get(row.channelId);
-        if (row.voucher !== (before?.voucher ?? null)) dirty.vouchers.add(row.channelId);
+        if (row.voucher !== (before?.voucher ?? null) || row.ceiling !== before?.ceiling) dirty.vouchers.add(row.channelId);
         index(row, before);
         channels.set(row.channelId, row);
         dirty.channels.add(row.channelId);

@@ -22,6 +22,21 @@ const schema = z.looseObject({
   n: z.number().int().min(1).max(16).nullish(),
 });
 
+/**
+ * OpenAI's own fields. Others are refused as OpenAI refuses them: engines have fields that move an answer between slots or caches, and with
+ * those a client could make an honest answer impossible to replay (docs/decisions/0010-llama-cpp-engine.md).
+ */
+const KNOWN_FIELDS = new Set(
+  (
+    'audio frequency_penalty function_call functions logit_bias logprobs max_completion_tokens max_tokens messages metadata modalities model n ' +
+    'parallel_tool_calls prediction presence_penalty prompt_cache_key reasoning_effort response_format safety_identifier seed service_tier ' +
+    'stop store stream stream_options temperature tool_choice tools top_logprobs top_p user verbosity web_search_options'
+  ).split(' '),
+);
+
+/** Engines take this seed for "random": an answer made with it could not be replayed. */
+const RANDOM_SEED = 0xffff_ffff;
+
 export interface ChatRequest {
   readonly model: string;
   readonly stream: boolean;
@@ -29,6 +44,7 @@ export interface ChatRequest {
   readonly wantsUsage: boolean;
   /** `stream_options` as the client sent it. */
   readonly streamOptions: Readonly<Record<string, unknown>> | undefined;
+  /** undefined also where the client asked for a random one. */
   readonly seed: number | undefined;
   readonly temperature: number | undefined;
   readonly topP: number | undefined;
@@ -49,12 +65,17 @@ export const parseChatRequest = (body: Uint8Array): ChatRequest | Refusal => {
     return refuse('invalid_field', `"${param}": ${issue?.message ?? 'is not valid'}`, { param });
   }
   const r = parsed.data;
+  const unknown = Object.keys(r).find((name) => !KNOWN_FIELDS.has(name));
+  if (unknown !== undefined) {
+    const name = unknown.slice(0, 100);
+    return refuse('invalid_field', `Unrecognized request argument supplied: ${name}`, { param: name });
+  }
   return {
     model: r.model,
     stream: r.stream ?? false,
     wantsUsage: r.stream_options?.include_usage ?? false,
     streamOptions: r.stream_options ?? undefined,
-    seed: r.seed ?? undefined,
+    seed: r.seed === RANDOM_SEED ? undefined : (r.seed ?? undefined),
     temperature: r.temperature ?? undefined,
     topP: r.top_p ?? undefined,
     maxTokens: r.max_tokens ?? r.max_completion_tokens ?? undefined,

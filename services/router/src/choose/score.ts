@@ -19,9 +19,11 @@ export interface ChoiceOptions {
   readonly alpha: number;
   /** How much a warm prefix may take off, 0 … 1. */
   readonly affinityWeight: number;
+  /** Milliseconds that nobody notices: faster than this does not buy a higher price. */
+  readonly latencyFloorMs: number;
 }
 
-export const DEFAULT_CHOICE: ChoiceOptions = { alpha: 1, affinityWeight: 0.5 };
+export const DEFAULT_CHOICE: ChoiceOptions = { alpha: 1, affinityWeight: 0.5, latencyFloorMs: 50 };
 
 /** Below so many candidates all are compared; above, two drawn ones (power of two choices). */
 export const SCAN_LIMIT = 64;
@@ -33,7 +35,7 @@ const LEAST_REPUTATION = 0.01;
 /** Lower is better: latency × (in flight + 1) × price^α ÷ reputation, less affinity. */
 export const scoreOf = (rated: Rated<unknown>, options: ChoiceOptions): number => {
   const unknown = rated.latencyMs === 0 && rated.inFlight > 0;
-  const latency = unknown ? UNKNOWN_LATENCY_MS : Math.max(rated.latencyMs, 1);
+  const latency = unknown ? UNKNOWN_LATENCY_MS : Math.max(rated.latencyMs, options.latencyFloorMs);
   const cost = latency * (rated.inFlight + 1) * Math.max(rated.price, 1) ** options.alpha;
   return (cost / Math.max(rated.reputation, LEAST_REPUTATION)) * (1 - options.affinityWeight * Math.min(Math.max(rated.affinity, 0), 1));
 };

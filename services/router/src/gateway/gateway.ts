@@ -1,7 +1,6 @@
 import { inputHash as tensorInputHash, outputHash as tensorOutputHash } from '@cupel/integer/tensor';
 import { hexToBytes } from '@cupel/protocol/hex';
 import { saltedHash } from '@cupel/protocol/ids';
-import { micro } from '@cupel/protocol/money';
 import type { Micro } from '@cupel/protocol/money';
 import { refuse } from '@cupel/protocol/reasons';
 import type { Refusal } from '@cupel/protocol/reasons';
@@ -183,18 +182,7 @@ export class Gateway {
     if (wanted.kind !== kind) return refuse('wrong_protocol', `"${parsed.model}" is ${article(wanted.kind)} model`, { param: 'model' });
     const candidates = this.#payable(wanted, parsed);
     if (candidates.length === 0) return refuse('no_provider', `no provider of "${parsed.model}" is active`);
-    const most = candidates.reduce((max, c) => (mostPrice(c.prices, parsed.bound) > max ? mostPrice(c.prices, parsed.bound) : max), 0n);
-    const hold = await this.#leases.hold(tenant.channelId, micro(most));
-    if (isRefusal(hold)) {
-      this.#authenticator.forget(tenant.channelId);
-      return hold;
-    }
-    try {
-      return await this.#attempts({ ...parsed, publicName: parsed.model, tenant, hold, reply: exchange.reply }, candidates);
-    } finally {
-      // Settled holds ignore this.
-      hold.cancel();
-    }
+    return this.#attempts({ ...parsed, publicName: parsed.model, tenant, reply: exchange.reply }, candidates);
   }
 
   #payable(wanted: WantedModel, parsed: Parsed): Candidate[] {
@@ -203,23 +191,39 @@ export class Gateway {
     return most === undefined ? all : all.filter((c) => mostPrice(c.prices, parsed.bound) <= most);
   }
 
-  async #attempts(job: Job, candidates: readonly Candidate[]): Promise<RequestOutcome | Refusal> {
+  /**
+   * The client's money is reserved for the picked provider alone: one that asks absurd prices must not make requests unaffordable that
+   * others would serve.
+   */
+  async #attempts(request: Omit<Job, 'hold'>, candidates: readonly Candidate[]): Promise<RequestOutcome | Refusal> {
     let left = [...candidates];
     const again: Candidate[] = [];
-    let refusal: Refusal = refuse('no_provider', `no provider of "${job.publicName}" is healthy`);
-    for (let tries = 0; tries < MOST_ATTEMPTS; tries++) {
-      if (job.reply.left.aborted) return 'client_left';
+    let refusal: Refusal | undefined;
+    let tries = 0;
+    while (tries < MOST_ATTEMPTS) {
+      if (request.reply.left.aborted) return 'client_left';
       if (left.length === 0) left = again.splice(0);
-      const picked = this.#ranking.pick(job, left);
+      const picked = this.#ranking.pick(request, left);
       if (!picked) break;
-      const result = await this.#ranking.busy(picked, () => attempt(this.#context, job, picked));
+      left = left.filter((c) => candidateKey(c) !== candidateKey(picked));
+      const hold = await this.#leases.hold(request.tenant.channelId, mostPrice(picked.prices, request.bound));
+      if (isRefusal(hold)) {
+        this.#authenticator.forget(request.tenant.channelId);
+        refusal ??= hold;
+        // Who cannot pay this one may still pay a cheaper one.
+        left = left.filter((c) => mostPrice(c.prices, request.bound) < mostPrice(picked.prices, request.bound));
+        continue;
+      }
+      tries += 1;
+      const result = await this.#ranking
+        .busy(picked, () => attempt(this.#context, { ...request, hold }, picked))
+        .finally(() => hold.cancel());
       if (result.kind === 'done') return result.outcome;
       refusal = result.refusal;
       if (result.kind === 'refused') break;
-      left = left.filter((c) => candidateKey(c) !== candidateKey(picked));
       if (result.transient) again.push(picked);
     }
-    return refusal;
+    return refusal ?? refuse('no_provider', `no provider of "${request.publicName}" is healthy`);
   }
 }
 

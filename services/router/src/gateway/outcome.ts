@@ -101,13 +101,17 @@ export const streamed = async (about: About, relayed: Relayed, envelope: Receipt
     unfit(about, envelope ? 'receipt_unfit' : 'receipt_missing', verdict?.fits === false ? verdict.why : 'no receipt behind the stream');
   }
   if (job.reply.left.aborted) return { kind: 'done', outcome: 'client_left' };
-  if (relayed.done && !relayed.failedInside) {
-    job.reply.end();
-    return { kind: 'done', outcome: 'ok' };
-  }
+  if (relayed.done && !relayed.failedInside) return finishStream(about, relayed);
   if (relayed.failedInside) job.reply.end();
   else sendRefusal(job.reply, refuse('stream_cut', 'the provider ended the stream before it was whole'));
   return { kind: 'done', outcome: 'stream_cut' };
+};
+
+/** The client sees `[DONE]` only now, when the ledger has taken the receipt (or the receipt was refused, and nothing is charged). */
+const finishStream = ({ job }: About, relayed: Relayed): Once => {
+  job.reply.write(relayed.tail);
+  job.reply.end();
+  return { kind: 'done', outcome: 'ok' };
 };
 
 /** No answer, or only a part of one. */
@@ -118,10 +122,12 @@ export const failed = async (about: About, error: UpstreamError, relayed: Relaye
   context.deps.observer.attempt(left ? 'left' : error.kind);
   if (left) ticket.dropped();
   else ticket.failed(error.kind);
-  const told = !left && job.reply.started;
+  const whole = relayed?.done === true && !relayed.failedInside;
+  const told = !left && !whole && job.reply.started;
   if (told) sendRefusal(job.reply, refuse('stream_cut', 'the connection to the provider was cut'));
   if (error.sent) await settleCut(about, relayed, began);
   if (left) return { kind: 'done', outcome: 'client_left' };
+  if (whole) return finishStream(about, relayed);
   if (told) return { kind: 'done', outcome: 'stream_cut' };
   const refusal =
     error.kind === 'timeout'

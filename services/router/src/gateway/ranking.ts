@@ -28,7 +28,7 @@ export class Ranking {
     this.#deps = deps;
   }
 
-  pick(job: Job, candidates: readonly Candidate[]): Candidate | undefined {
+  pick(job: Omit<Job, 'hold'>, candidates: readonly Candidate[]): Candidate | undefined {
     const nowMs = this.#deps.clock.nowMs();
     const blocks = job.kind === 'chat' ? prefixBlocks(job.tenant.id, job.body) : [];
     const output = job.bound.outputUnits < TYPICAL_OUTPUT ? job.bound.outputUnits : TYPICAL_OUTPUT;

@@ -8,8 +8,10 @@ export interface Relayed {
   /** Every byte that the edge sent; whole events of it went to the client. */
   readonly bytes: Buffer;
   readonly contentChunks: number;
-  /** `[DONE]` has passed: the answer is whole. */
+  /** `[DONE]` has come: the answer is whole. */
   readonly done: boolean;
+  /** `[DONE]` and what came behind it: kept back until the receipt is settled, so that a client who sees it finds its receipt. */
+  readonly tail: Buffer;
   /** The edge itself reported an error inside the stream. */
   readonly failedInside: boolean;
 }
@@ -25,6 +27,7 @@ export type RelayEnd =
 export class Relay implements BodySink {
   readonly #splitter = new SseSplitter();
   readonly #chunks: Uint8Array[] = [];
+  readonly #tail: Buffer[] = [];
   readonly #reply: Reply;
   readonly #call: UpstreamCall;
   readonly #limit: number;
@@ -71,16 +74,17 @@ export class Relay implements BodySink {
       this.#call.abort();
       return;
     }
-    if (events.length === 0) return;
+    const now: Buffer[] = [];
     for (const event of events) {
       const { kind } = readChatEvent(event);
       if (kind === 'content') this.#contentChunks += 1;
       else if (kind === 'done') this.#done = true;
       else if (kind === 'error') this.#failedInside = true;
+      (this.#done ? this.#tail : now).push(event);
     }
-    if (this.#reply.left.aborted) return;
+    if (events.length === 0 || this.#reply.left.aborted) return;
     if (!this.#reply.started) this.#first();
-    if (!this.#reply.write(events.length === 1 ? events[0]! : Buffer.concat(events))) this.#call.pause();
+    if (now.length > 0 && !this.#reply.write(now.length === 1 ? now[0]! : Buffer.concat(now))) this.#call.pause();
   }
 
   end(trailers: Headers): void {
@@ -92,6 +96,12 @@ export class Relay implements BodySink {
   }
 
   #relayed(): Relayed {
-    return { bytes: Buffer.concat(this.#chunks), contentChunks: this.#contentChunks, done: this.#done, failedInside: this.#failedInside };
+    return {
+      bytes: Buffer.concat(this.#chunks),
+      tail: Buffer.concat(this.#tail),
+      contentChunks: this.#contentChunks,
+      done: this.#done,
+      failedInside: this.#failedInside,
+    };
   }
 }

@@ -1,4 +1,4 @@
-import type { Receipt, SignerGrant } from '@cupel/protocol/eip712';
+import type { Receipt } from '@cupel/protocol/eip712';
 import { bytesToHex } from '@cupel/protocol/hex';
 import type { Hex } from '@cupel/protocol/hex';
 import { priceOf, toMicro } from '@cupel/protocol/money';
@@ -6,15 +6,16 @@ import type { BaseUnits, Prices } from '@cupel/protocol/money';
 import { paramsHashOf } from '@cupel/protocol/ids';
 import type { Keccak256 } from '@cupel/protocol/eip712';
 import { OUTCOME } from '@cupel/protocol/wire/receipt';
-import type { AnswerParams, ReceiptEnvelope } from '@cupel/protocol/wire/receipt';
+import type { AnswerParams, ReceiptEnvelope, SignedGrant } from '@cupel/protocol/wire/receipt';
 
 import type { UnitBound } from '../admit/hold.ts';
 
 export interface ReceiptCheckDeps {
   readonly keccak: Keccak256;
-  /** Digests under the ModelRegistry's domain. */
+  /** Under the ModelRegistry's domain. */
   readonly receiptDigest: (receipt: Receipt) => Uint8Array;
-  readonly grantDigest: (grant: SignerGrant) => Uint8Array;
+  /** Who signed a grant, under the same domain. */
+  readonly grantOwner: (grant: SignedGrant) => Hex | undefined;
   readonly recover: (digest: Uint8Array, signature: Hex) => Hex | undefined;
 }
 
@@ -71,7 +72,7 @@ export const checkReceipt = (deps: ReceiptCheckDeps, envelope: ReceiptEnvelope, 
   if (off > TIME_TOLERANCE_S) return no(`issuedAt is ${off} s off the chain's time`);
   if (grant.versionId !== expected.versionId) return no('the grant is for another version');
   if (grant.notAfter < receipt.issuedAt) return no('the grant has ended');
-  if (deps.recover(deps.grantDigest(grant), grant.signature) !== expected.owner) return no("the grant is not the owner's");
+  if (deps.grantOwner(grant) !== expected.owner) return no("the grant is not the owner's");
   const digest = deps.receiptDigest(receipt);
   if (deps.recover(digest, envelope.signature) !== grant.signer) return no("the signature is not the granted signer's");
   return { fits: true, digest: bytesToHex(digest) };

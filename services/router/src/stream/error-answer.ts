@@ -5,8 +5,12 @@ import { z } from 'zod';
 
 import type { Headers } from '../admit/credentials.ts';
 
+/** OpenAI's error object, or the Open Inference Protocol's string. */
 const body = z.looseObject({
-  error: z.looseObject({ message: z.string().optional(), code: z.union([z.string(), z.number()]).nullish(), param: z.string().nullish() }),
+  error: z.union([
+    z.string().transform((message) => ({ message, code: undefined, param: undefined })),
+    z.looseObject({ message: z.string().optional(), code: z.union([z.string(), z.number()]).nullish(), param: z.string().nullish() }),
+  ]),
 });
 
 export interface AnswerError {
@@ -18,7 +22,7 @@ export interface AnswerError {
 /** Control characters and length of what a stranger says are cut before a client sees it. */
 const plain = (text: string, most: number): string => text.replace(/\p{Cc}/gu, '').slice(0, most);
 
-/** Reads an error body in OpenAI's shape; a body that is none gives an empty code. */
+/** Reads an error body; a body that is none gives an empty code. */
 export const errorOf = (status: number, bytes: Uint8Array): AnswerError => {
   const none: AnswerError = { code: '', message: `status ${status}`, param: undefined };
   try {

@@ -51,6 +51,7 @@ describe('a chat request', () => {
     ['stream as text', { ...good, stream: 'yes' }, 'invalid_field', 'stream'],
     ['a negative limit', { ...good, max_tokens: -1 }, 'invalid_field', 'max_tokens'],
     ['too many choices', { ...good, n: 99 }, 'invalid_field', 'n'],
+    ["an engine's own field", { ...good, cache_prompt: true }, 'invalid_field', 'cache_prompt'],
   ])('%s is refused by name', (_name, body, reason, param) => {
     const result = parseChatRequest(body instanceof Uint8Array ? body : bytes(body));
     expect(result).toMatchObject({ reason, ...(param === undefined ? {} : { param }) });
@@ -60,6 +61,11 @@ describe('a chat request', () => {
     const r = parseChatRequest(bytes({ ...good, seed: null, max_tokens: null, max_completion_tokens: 9, stream: null }));
     expect(r).toMatchObject({ seed: undefined, maxTokens: 9, namesMaxTokens: false, stream: false });
     expect(isRefusal(r) ? r : fixedParams(r)).toEqual({ max_tokens: 9, stream: false });
+  });
+
+  test('the seed that engines take for "random" is as good as none: the edge will name one', () => {
+    expect(parseChatRequest(bytes({ ...good, seed: 2 ** 32 - 1 }))).toMatchObject({ seed: undefined });
+    expect(parseChatRequest(bytes({ ...good, seed: 2 ** 32 - 2 }))).toMatchObject({ seed: 2 ** 32 - 2 });
   });
 
   test('a hold covers every token that could come', () => {

@@ -17,7 +17,7 @@ const open = (limit = 10_000) => {
   return { reply, call, relay, ends, feed: (text: string) => relay.data(Buffer.from(text)) };
 };
 
-test('only whole events reach the client, and all bytes are kept for the hash', () => {
+test('only whole events reach the client, [DONE] waits for the receipt, and all bytes are kept for the hash', () => {
   const { feed, reply, relay, ends } = open();
   const whole = content('a') + content('b') + DONE;
   feed(whole.slice(0, 20));
@@ -25,7 +25,8 @@ test('only whole events reach the client, and all bytes are kept for the hash', 
   feed(whole.slice(20, 60));
   feed(whole.slice(60));
   relay.end({ 'x-cupel-receipt': 'r' });
-  expect(reply.written.join('')).toBe(whole);
+  expect(reply.written.join('')).toBe(content('a') + content('b'));
+  expect(ends[0]!.relayed.tail.toString()).toBe(DONE);
   expect(reply.written.every((w) => w.endsWith('\n\n'))).toBe(true);
   expect(ends).toMatchObject([{ trailers: { 'x-cupel-receipt': 'r' }, relayed: { contentChunks: 2, done: true, failedInside: false } }]);
   expect(ends[0]!.relayed.bytes.toString()).toBe(whole);

@@ -6,6 +6,7 @@ import { keccak256 } from '@cupel/signing/keccak';
 import { recover, signerFromKey } from '@cupel/signing/secp256k1';
 import { describe, expect, test } from 'vitest';
 
+import { grantOwners } from '../../src/meter/grants.ts';
 import { checkReceipt } from '../../src/meter/receipt-check.ts';
 import type { ExpectedReceipt } from '../../src/meter/receipt-check.ts';
 import { decodeEnvelope, encodeEnvelope } from '../../src/meter/receipt-header.ts';
@@ -17,7 +18,7 @@ const edge = signerFromKey(hash('02'));
 const domain = { name: 'ModelRegistry', chainId: 1n, verifyingContract: `0x${'0c'.repeat(20)}` } as const;
 const receiptDigest = digester(keccak256, RECEIPT, domain);
 const grantDigest = digester(keccak256, SIGNER_GRANT, domain);
-const deps = { keccak: keccak256, receiptDigest, grantDigest, recover };
+const deps = { keccak: keccak256, receiptDigest, grantOwner: grantOwners(grantDigest, recover), recover };
 
 const params = { seed: 5, temperature: 0, max_tokens: 50, stream: true };
 const receipt: ReceiptEnvelope['receipt'] = {

@@ -172,6 +172,8 @@ const renderPod = ({ object, adapter, images, pool, additions }: RenderInput): F
           spec.verification.mode,
           '--run-dir',
           RUN_PATH,
+          '--pod-uid',
+          '$(POD_UID)',
         ],
         env: [{ name: 'POD_UID', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.uid' } } }],
         resources: { requests: { cpu: '50m', memory: '64Mi' } },

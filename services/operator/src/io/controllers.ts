@@ -5,16 +5,16 @@ import { LABEL_MODEL_PROVIDER } from '@cupel/protocol/crd/definition';
 import { MODEL_PROVIDER } from '@cupel/protocol/crd/model-provider';
 import { controllerName } from '@cupel/kube/object';
 
-import type { Informers } from './io/informers.ts';
-import { decidePool } from './reconcilers/gpunodepool/decide.ts';
-import { observePool } from './reconcilers/gpunodepool/observe.ts';
-import type { PoolReader } from './reconcilers/gpunodepool/observe.ts';
-import { decideMarket } from './reconcilers/market/decide.ts';
-import { observeMarket } from './reconcilers/market/observe.ts';
-import type { MarketPorts } from './reconcilers/market/observe.ts';
-import type { Settings } from './reconcilers/modelprovider/observed.ts';
-import type { ModelProviderPorts } from './reconcilers/modelprovider/ports.ts';
-import { reconcileModelProvider } from './reconcilers/modelprovider/reconcile.ts';
+import type { Informers } from './informers.ts';
+import { decidePool } from '../reconcilers/gpunodepool/decide.ts';
+import { observePool } from '../reconcilers/gpunodepool/observe.ts';
+import type { PoolReader } from '../reconcilers/gpunodepool/observe.ts';
+import { decideMarket } from '../reconcilers/market/decide.ts';
+import { observeMarket } from '../reconcilers/market/observe.ts';
+import type { MarketPorts } from '../reconcilers/market/observe.ts';
+import type { Settings } from '../reconcilers/modelprovider/observed.ts';
+import type { ModelProviderPorts } from '../reconcilers/modelprovider/ports.ts';
+import { reconcileModelProvider } from '../reconcilers/modelprovider/reconcile.ts';
 
 export interface ControllerDeps {
   readonly modelProvider: ModelProviderPorts;

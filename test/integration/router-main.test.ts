@@ -28,6 +28,7 @@ let log = '';
 let port: number;
 let metricsPort: number;
 let bus: Awaited<ReturnType<typeof connectBus>>;
+let payment: TestPayment;
 let knocked: string[];
 let victimPort: number;
 let exited: Promise<number | null>;
@@ -43,7 +44,7 @@ const contracts = Object.fromEntries(
 beforeAll(async () => {
   const nats = stack.use(await startNats());
   bus = stack.use(await connectBus({ url: nats.url, name: 'test', logger: memoryLogger() }));
-  const payment = new TestPayment(newKey().address);
+  payment = new TestPayment(newKey().address);
   await payment.serve(bus, 'gateway.main');
   const channelId = payment.openChannel(newKey().address, 1_000_000n);
   payment.consumers.set(sha256(API_KEY), { consumerId: 'c1', channelId });

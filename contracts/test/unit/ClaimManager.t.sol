@@ -154,6 +154,21 @@ contract ClaimManagerTest is Market {
         yes(!claims.includes("x", index, digest, proof), "another claim");
     }
 
+    /// A root over more receipts than its declared count covers none of them: the height is part of the proof.
+    function test_includes_heldToTheDeclaredCount() public {
+        bytes32[][] memory levels = _tree("seed", 4);
+        bytes32[] memory proof = new bytes32[](2);
+        (proof[0], proof[1]) = (levels[0][0], levels[1][1]);
+        bytes32 digest = keccak256(abi.encode(bytes32("seed"), uint256(1)));
+        bytes32 honest = _post(levels[2][0], 4, 1);
+        yes(claims.includes(honest, 1, digest, proof), "four are declared");
+        (, bytes32 other) = registerModel("honest/other", Mode.IntegerExecution, keccak256("root"));
+        stakeModel(registry.version(other).modelId, STAKE, MIN_BOND);
+        vm.prank(OPERATOR);
+        bytes32 short = claims.postRoot(other, levels[2][0], 2, 1);
+        yes(!claims.includes(short, 1, digest, proof), "two are declared");
+    }
+
     function _post(bytes32 root, uint32 count, uint128 maxPrice) private returns (bytes32) {
         vm.prank(OPERATOR);
         return claims.postRoot(versionId, root, count, maxPrice);

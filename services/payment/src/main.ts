@@ -30,7 +30,8 @@ import { listen, managementApi } from './io/http.ts';
 import { openLedger } from './io/ledger-sqlite.ts';
 import { observeChannel } from './ledger/channel.ts';
 import { observeOutgoing } from './ledger/outgoing.ts';
-import { postClaims } from './loops/claims.ts';
+import { createClaims } from './loops/claims.ts';
+import { createHousekeeping } from './loops/housekeeping.ts';
 import { drainOutbox } from './loops/outbox.ts';
 import { createProviders } from './loops/providers.ts';
 import { createRedeemer } from './loops/redeem.ts';
@@ -172,10 +173,17 @@ await runMain('payment', async (stack, { clock, stopping, untilSignal }) => {
     const receiptSigner = signerFromKey(readSecret(config.edge.receiptKeyFile));
     const grants = grantsOf(config.edge.grantsFile, receiptSigner.address, logger, nowMs);
     const poster = claimPoster(bus, scope, stack);
-    const policy = config.edge.claims;
-    const run = () =>
-      postClaims({ ledger, poster, keccak, hasArbiter: facts.hasArbiter, policy, nowMs, logger, onUnarbitrated: meters.unarbitrated });
-    stack.use(repeat({ name: 'claims', everyMs: 1000, logger, run }));
+    const claims = createClaims({
+      ledger,
+      poster,
+      keccak,
+      hasArbiter: facts.hasArbiter,
+      policy: config.edge.claims,
+      nowMs,
+      logger,
+      onUnarbitrated: meters.unarbitrated,
+    });
+    stack.use(repeat({ name: 'claims', everyMs: 1000, logger, run: () => claims.run() }));
     return edgeCalls({ ...deps, common, grants, receiptSigner });
   };
   const [gateway, edge] = [openGateway(), openEdge()];
@@ -191,29 +199,9 @@ await runMain('payment', async (stack, { clock, stopping, untilSignal }) => {
   watchFacts(bus, facts, stack);
   await servePayment(bus, scope, { ...common, ...(gateway && { gateway }), ...(edge && { edge }) }, stack);
   stack.use(repeat({ name: 'settlement', everyMs: 5000, logger, run: async () => void (await redeemer.run(false)) }));
-  stack.use(
-    repeat({
-      name: 'housekeeping',
-      everyMs: 1000,
-      logger,
-      run: async () => {
-        await common.expire();
-        meters.backlog(ledger.records.unpublishedCount());
-        meters.stale(facts.isStale());
-      },
-    }),
-  );
-  stack.use(
-    repeat({
-      name: 'sweep',
-      everyMs: 60_000,
-      logger,
-      run: async () => {
-        const now = nowMs();
-        await ledger.write(() => ledger.records.sweepPayloads(now) + ledger.records.sweepOutbox(now - keepMs));
-      },
-    }),
-  );
+  const housekeeping = createHousekeeping({ ledger, common, facts, nowMs, keepMs, onBacklog: meters.backlog, onStale: meters.stale });
+  stack.use(repeat({ name: 'look', everyMs: 1000, logger, run: housekeeping.look }));
+  stack.use(repeat({ name: 'sweep', everyMs: 60_000, logger, run: housekeeping.sweep }));
   gateway?.resume();
 
   const management = createManagement({ ledger, common, redeemer, nowMs, newId: randomId, newApiKey });

@@ -74,6 +74,7 @@ await runMain('router', async (stack, { clock, untilSignal }) => {
         ...common,
         market,
         sha256Hex,
+        refuseEndpoint: (url) => policy.refuseUrl(url),
         upstream: stack.use(
           new UndiciUpstream({ connect: guardedConnector(policy, CONNECT_TIMEOUT_MS), connectTimeoutMs: CONNECT_TIMEOUT_MS }),
         ),

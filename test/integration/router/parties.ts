@@ -74,6 +74,7 @@ export const openGateway = async (
       observer,
       market: watchMarket(bus, stack),
       sha256Hex,
+      refuseEndpoint: () => undefined,
       upstream: stack.use(new UndiciUpstream({ connectTimeoutMs: 2000 })),
       health: stack.use(new Breakers({ volume: 5, failurePercent: 50, windowMs: 10_000, resetMs: 1000, onState: observer.breaker })),
       random: { bytes32: randomBytes32, unit: Math.random },

@@ -102,6 +102,7 @@ export const openWorld = async (
       observer,
       market,
       sha256Hex,
+      refuseEndpoint: () => undefined,
       upstream: stack.use(new UndiciUpstream({ connectTimeoutMs: 2000 })),
       health: stack.use(new Breakers({ volume: 3, failurePercent: 50, windowMs: 10_000, resetMs: 500, onState: observer.breaker })),
       random: { bytes32: randomBytes32, unit: Math.random },

@@ -28,6 +28,7 @@ export const ledgerRecords = (db: DatabaseSync): LedgerRecords => {
     markPublished: db.prepare('UPDATE outbox SET published_at = ? WHERE request_id = ?'),
     markUnpublished: db.prepare('UPDATE outbox SET published_at = NULL WHERE held_at >= ? AND published_at IS NOT NULL'),
     sweepOutbox: db.prepare('DELETE FROM outbox WHERE published_at IS NOT NULL AND held_at < ?'),
+    sweepLeases: db.prepare("DELETE FROM leases WHERE state <> 'open' AND expires_at < ?"),
     settlements: db.prepare(
       `SELECT * FROM settlements WHERE state = 'planned' OR id IN
          (SELECT id FROM settlements WHERE state <> 'planned' ORDER BY planned_at DESC LIMIT ${SETTLEMENTS_KEPT}) ORDER BY planned_at`,
@@ -64,6 +65,7 @@ export const ledgerRecords = (db: DatabaseSync): LedgerRecords => {
     },
     markUnpublished: (sinceMs) => Number(sql.markUnpublished.run(sinceMs).changes),
     sweepOutbox: (beforeMs) => Number(sql.sweepOutbox.run(beforeMs).changes),
+    sweepLeases: (beforeMs) => Number(sql.sweepLeases.run(beforeMs).changes),
     settlements: () => sql.settlements.all().map(settlementOf),
     putSettlement(s) {
       sql.putSettlement.run(s.id, encodeJson(s.batch), s.state, s.hash, s.message, s.plannedAtMs, s.endedAtMs);

@@ -20,6 +20,8 @@ export interface LedgerRecords {
   /** All that were held since are to be told again: the stream was lost. */
   markUnpublished(sinceMs: number): number;
   sweepOutbox(beforeMs: number): number;
+  /** Leases that ended before. */
+  sweepLeases(beforeMs: number): number;
   settlements(): readonly Settlement[];
   putSettlement(settlement: Settlement): void;
   unclaimed(limit: number): readonly UnclaimedReceipt[];

@@ -31,6 +31,9 @@ export const attempt = async (context: AttemptContext, job: Job, candidate: Cand
   const ticket = deps.health.begin(candidateKey(candidate));
   let require: BaseUnits | undefined;
   try {
+    const notAllowed = deps.refuseEndpoint(candidate.endpoint);
+    if (notAllowed !== undefined) throw new UpstreamError('refused_address', notAllowed, { sent: false });
+    await sessions.reach(candidate.endpoint);
     for (let tries = 0; tries < 3; tries++) {
       const hold = await payProvider(context, job, candidate, require);
       if (isRefusal(hold)) return next(hold);
@@ -45,20 +48,30 @@ export const attempt = async (context: AttemptContext, job: Job, candidate: Cand
         if (result.kind !== 'again') return result;
         require = result.require;
         if (require === undefined) sessions.forget(candidate.endpoint, hold.value);
-      } catch (error) {
-        if (!(error instanceof UpstreamError)) throw error;
-        deps.observer.attempt(error.kind);
-        ticket.failed(error.kind);
-        return next(refuse('upstream_failed', 'the provider cannot be reached'), error.kind === 'connect');
       } finally {
         hold.release();
       }
     }
     deps.observer.attempt('payment');
     return next(refuse('upstream_failed', 'the provider does not accept our voucher'));
+  } catch (error) {
+    if (!(error instanceof UpstreamError)) throw error;
+    return unreachable(context, candidate, ticket, error);
   } finally {
     ticket.dropped();
   }
+};
+
+const unreachable = ({ deps }: AttemptContext, candidate: Candidate, ticket: Ticket, error: UpstreamError): AttemptResult => {
+  deps.observer.attempt(error.kind);
+  ticket.failed(error.kind);
+  const { modelId, endpoint } = candidate;
+  deps.logger.warn(
+    { modelId, endpoint, kind: error.kind, why: error.message },
+    'a provider cannot be reached; correct its registered endpoint',
+  );
+  if (error.kind === 'refused_address') return next(refuse('upstream_failed', "the provider's endpoint is not allowed"));
+  return next(refuse('upstream_failed', 'the provider cannot be reached'), error.kind === 'connect');
 };
 
 const payProvider = async (

@@ -48,6 +48,8 @@ export interface GatewayDeps {
   readonly payments: GatewayPayments;
   readonly market: MarketView;
   readonly upstream: Upstream;
+  /** Why a registered endpoint may not be asked, by its text alone; what its name resolves to is checked when it is dialled. */
+  readonly refuseEndpoint: (url: string) => string | undefined;
   readonly health: Health;
   readonly observer: Observer;
   readonly random: Randomness;

@@ -1,7 +1,7 @@
 import { inputHash as tensorInputHash, outputHash as tensorOutputHash } from '@cupel/integer/tensor';
 import { hexToBytes } from '@cupel/protocol/hex';
 import { saltedHash } from '@cupel/protocol/ids';
-import type { Micro } from '@cupel/protocol/money';
+import { MICRO_PER_BASE } from '@cupel/protocol/money';
 import { refuse } from '@cupel/protocol/reasons';
 import type { Refusal } from '@cupel/protocol/reasons';
 import { bytes32 } from '@cupel/protocol/wire/scalars';
@@ -35,6 +35,9 @@ type Parsed = Omit<Job, 'reply' | 'tenant' | 'hold' | 'publicName'> & { readonly
 
 /** Providers asked for one request, the same one twice included. */
 const MOST_ATTEMPTS = 3;
+
+/** The ledger counts in 128 bits. */
+const MOST_PRICE = (1n << 100n) - 1n;
 
 /** The door for consumers: authenticates, reserves, chooses, relays, verifies, charges. design.md, "One request". */
 export class Gateway {
@@ -185,10 +188,13 @@ export class Gateway {
     return this.#attempts({ ...parsed, publicName: parsed.model, tenant, reply: exchange.reply }, candidates);
   }
 
+  /** A price list is a stranger's word: one that overflows, or passes the configured limit, is not asked. */
   #payable(wanted: WantedModel, parsed: Parsed): Candidate[] {
-    const most: Micro | undefined = this.#options.maxPriceMicro;
-    const all = candidatesOf(this.#deps.market.registry(), wanted);
-    return most === undefined ? all : all.filter((c) => mostPrice(c.prices, parsed.bound) <= most);
+    const limit = this.#options.maxPriceMicro ?? MOST_PRICE;
+    const { inputUnits, outputUnits } = parsed.bound;
+    return candidatesOf(this.#deps.market.registry(), wanted).filter(
+      ({ prices: p }) => inputUnits * p.inputPerMillion + outputUnits * p.outputPerMillion + p.perRequest * MICRO_PER_BASE <= limit,
+    );
   }
 
   /**

@@ -10,7 +10,9 @@ import { addressOf } from '../stream/address.ts';
 import { errorOf } from '../stream/error-answer.ts';
 
 const OPEN_TIMEOUT_MS = 10_000;
+const KNOCK_TIMEOUT_MS = 3_000;
 const MOST_BYTES = 16_384;
+const MOST_ENDPOINTS = 10_000;
 
 /** The edge's view of the chain may lag behind the gateway's: these pass by waiting. */
 const WAITING = new Set(['channel_not_final', 'no_channel']);
@@ -21,12 +23,26 @@ export class Sessions {
   readonly #upstream: Upstream;
   readonly #sleep: (ms: number) => Promise<void>;
   readonly #logger: Logger;
+  readonly #reached = new Set<string>();
   readonly #open = new Map<string, Promise<Refusal | undefined>>();
 
   constructor(deps: { readonly upstream: Upstream; readonly sleep: (ms: number) => Promise<void>; readonly logger: Logger }) {
     this.#upstream = deps.upstream;
     this.#sleep = deps.sleep;
     this.#logger = deps.logger;
+  }
+
+  /**
+   * Knocks at an endpoint that was never reached before: no channel is opened, and no money bound, for one that is not there or may not be
+   * dialled. Any HTTP answer will do. Throws UpstreamError.
+   */
+  async reach(endpoint: string): Promise<void> {
+    if (this.#reached.has(endpoint)) return;
+    const { origin, base } = addressOf(endpoint);
+    const timeouts = { headersTimeoutMs: KNOCK_TIMEOUT_MS, idleTimeoutMs: KNOCK_TIMEOUT_MS };
+    await fetchWhole(this.#upstream, { origin, path: `${base}/cupel/v1/sessions`, method: 'GET', headers: {}, ...timeouts }, MOST_BYTES);
+    if (this.#reached.size >= MOST_ENDPOINTS) this.#reached.clear();
+    this.#reached.add(endpoint);
   }
 
   /** undefined: the edge has accepted it. Throws UpstreamError. */

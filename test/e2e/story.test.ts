@@ -84,7 +84,7 @@ describe('bad input at the door', () => {
   test.each([
     ['unknown model', () => post('/chat/completions', JSON.stringify({ model: 'nope', messages: [{ role: 'user', content: 'x' }] })), 404, 'model_not_found'],
     ['wrong key', () => post('/chat/completions', '{}', 'wrong'), 401, 'invalid_api_key'],
-    ['no key', () => fetch(`${told.baseUrl}/models`), 401, 'missing_credentials'],
+    ['no key', () => fetch(`${told.baseUrl}/chat/completions`, { method: 'POST', body: '{}' }), 401, 'missing_credentials'],
     ['malformed JSON', () => post('/chat/completions', '{"model": '), 400, 'malformed_json'],
     ['2 MB', () => post('/chat/completions', JSON.stringify({ model: 'assistant', messages: [{ role: 'user', content: 'x'.repeat(2_000_000) }] })), 413, 'body_too_large'],
   ] as const)('%s', async (_name, send, status, code) => {

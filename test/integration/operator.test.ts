@@ -304,6 +304,7 @@ describe('the operator, with a real control plane, chain and bus', () => {
     expect(placed.message).toContain('GPUNodePool "pool" has 1 free nvidia.com/gpu, 3 more are needed');
     await world.plane.kubectl(['delete', 'modelprovider', 'gpu', '-n', 'honest', '--wait=false']);
     await gone('modelprovider', 'honest', 'gpu');
+    await gone('deployment', 'honest', 'gpu-engine');
   }, 60_000);
 
   describe('what the operator refuses: the condition tells, and nothing is made', () => {
@@ -374,6 +375,13 @@ describe('the operator, with a real control plane, chain and bus', () => {
     expect((await chainEvents()).length).toBe(before);
     await world.plane.kubectl(['delete', 'modelprovider', 'flipped', '-n', 'honest', '--wait=false']);
     await gone('modelprovider', 'honest', 'flipped');
+    for (const name of ['gpu-engine', 'flipped-engine'])
+      for (const kind of ['deployment', 'service', 'serviceaccount', 'networkpolicy']) await gone(kind, 'honest', name);
+    await eventually(
+      'the accelerators to be free',
+      async () => ((await world.get('gpunodepool', undefined, 'pool')).status!['accelerators'] as { free: number }).free === 4,
+      20_000,
+    );
   }, 60_000);
 
   test('a second apply and a restart of the operator: nothing is written but the Lease, nothing is sent', async () => {
@@ -474,7 +482,7 @@ describe('the operator, with a real control plane, chain and bus', () => {
       { from: disputeManager, to: modelRegistry, data: interfaces.modelRegistry.encodeFunctionData('suspend', [modelId]) },
     ]);
     const slashed = await world.until('doomed', 'liar', 'Slashed', 'True', 20_000);
-    expect(slashed.message).toContain('1 dispute was upheld on chain; 100 of stake');
+    expect(slashed.message).toContain('1 dispute was upheld on chain; of 100 of stake 100 are left');
     expect(await world.until('doomed', 'liar', 'Ready', 'False')).toMatchObject({ reason: 'Slashed' });
     expect((await world.routers.doomed.kv('engines', engineList).get('doomed.edge'))?.engines).toMatchObject([{ draining: true }]);
   }, 90_000);

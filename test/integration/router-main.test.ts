@@ -10,9 +10,10 @@ import { connectBus } from '@cupel/bus/connection';
 import { freePorts } from '@cupel/local/processes/child';
 import { startNats } from '@cupel/local/processes/nats';
 import { baseUnits } from '@cupel/protocol/money';
+import { probeValue } from '@cupel/protocol/wire/bus';
 import { headState, registryEntry } from '@cupel/protocol/wire/projections';
 import type { RegistryEntry } from '@cupel/protocol/wire/projections';
-import { kvKey } from '@cupel/protocol/wire/subjects';
+import { kvKey, probeSubject } from '@cupel/protocol/wire/subjects';
 import { memoryLogger } from '@cupel/testing/logger';
 import { eventually } from '@cupel/testing/wait';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -32,6 +33,7 @@ let payment: TestPayment;
 let knocked: string[];
 let victimPort: number;
 let exited: Promise<number | null>;
+let edgeConfig: string;
 
 const address = newKey().address;
 const contracts = Object.fromEntries(
@@ -78,6 +80,19 @@ beforeAll(async () => {
     },
   };
   await writeFile(join(folder, 'config.json'), JSON.stringify(config));
+  const { gateway: _gateway, ...shared } = config;
+  edgeConfig = join(folder, 'edge.json');
+  await writeFile(
+    edgeConfig,
+    JSON.stringify({
+      ...shared,
+      role: 'edge',
+      scope: 'edge.ns.main',
+      edge: { namespace: 'ns', name: 'main' },
+      listenPort: 0,
+      metricsPort: 0,
+    }),
+  );
   child = spawn(process.execPath, [MAIN], {
     env: { ...process.env, CUPEL_CONFIG: join(folder, 'config.json') },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -168,4 +183,32 @@ test('SIGTERM: not ready, drained, exit 0', async () => {
   child.kill('SIGTERM');
   expect(await exited).toBe(0);
   expect(log).toContain('draining');
+});
+
+test('in the role edge it serves sessions and probes, and stops in order', async () => {
+  const edge = spawn(process.execPath, [MAIN], { env: { ...process.env, CUPEL_CONFIG: edgeConfig }, stdio: ['ignore', 'pipe', 'inherit'] });
+  const ended = new Promise<number | null>((done) => edge.once('exit', (code) => done(code)));
+  let lines = '';
+  edge.stdout.on('data', (chunk: Buffer) => (lines += chunk.toString()));
+  try {
+    const ports = await eventually('it serves', () => {
+      const found = /"port":(\d+),"metricsPort":(\d+)/.exec(lines);
+      return found ? { own: Number(found[1]), health: Number(found[2]) } : undefined;
+    });
+    expect((await fetch(`http://127.0.0.1:${ports.health}/readyz`)).status).toBe(200);
+    const session = await fetch(`http://127.0.0.1:${ports.own}/cupel/v1/sessions`, { method: 'POST', body: '{}' });
+    expect([session.status, await session.json()]).toEqual([
+      400,
+      { error: expect.objectContaining({ code: 'invalid_field', param: 'descriptor' }) },
+    ]);
+    const probe = { version: 1, url: `http://127.0.0.1:${victimPort}`, publicName: 'digits', kind: 'integer', input: '0x01' };
+    expect(await bus.call(probeSubject('edge.ns.main'), probe, probeValue)).toMatchObject({
+      ok: false,
+      refusal: { reason: 'engine_failed' },
+    });
+    expect(knocked).toEqual(['/v2/models/digits/infer']);
+  } finally {
+    edge.kill('SIGTERM');
+  }
+  expect(await ended).toBe(0);
 });

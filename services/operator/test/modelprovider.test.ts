@@ -289,9 +289,12 @@ describe('drift and change', () => {
     twin.chain.stake = { ...twin.chain.stake, free: 50n * 10n ** 18n };
     await twin.settle();
     expect(twin.condition('Slashed')).toMatchObject({ status: 'True', reason: 'FaultUpheld' });
-    expect(twin.condition('Slashed')?.message).toContain('1 dispute was upheld on chain; 50 of stake and a bond of 5 are left');
+    expect(twin.condition('Slashed')?.message).toContain('1 dispute was upheld on chain; of 100 of stake 50 are left, and a bond of 5');
     expect(twin.condition('Ready')).toMatchObject({ status: 'False', reason: 'Slashed' });
     expect([...twin.engines.values()][0]?.draining).toBe(true);
+    twin.reachable = false;
+    await twin.settle();
+    expect(twin.condition('Slashed')?.status).toBe('True');
     expect(twin.sent).toHaveLength(2);
   });
 });

@@ -28,11 +28,13 @@ import { edgeRoutes, gatewayRoutes } from './routes.ts';
 
 const CONNECT_TIMEOUT_MS = 5_000;
 
-await runMain('router', async (stack, { clock, untilSignal }) => {
+await runMain('router', async (stack, { clock, stopping, untilSignal }) => {
   const config = readConfig(configPath(), routerConfig);
   const logger = createLogger({ service: 'router', level: config.log.level });
   const metrics = createMetrics('router');
   const observer = createObserver(metrics, config.role);
+  const checks: Record<string, () => string | undefined> = { bus: () => 'not connected to NATS yet' };
+  const health = stack.use(await startHealth({ port: config.metricsPort, metrics, checks }));
   const user = readSecret(config.nats.userFile);
   const bus = stack.use(
     await connectBus({
@@ -41,8 +43,10 @@ await runMain('router', async (stack, { clock, untilSignal }) => {
       password: readSecret(config.nats.passwordFile),
       name: `router ${config.scope}`,
       logger,
+      signal: stopping,
     }),
   );
+  checks['bus'] = () => bus.status();
   const payments = busPayments(bus, config.scope, `${config.scope}.${randomBytes32().slice(2, 14)}`);
   const leases = leaseBook(payments, clock, logger);
   stack.defer(() => leases.releaseAll());
@@ -56,7 +60,6 @@ await runMain('router', async (stack, { clock, untilSignal }) => {
     idleTimeoutMs: limits.idleSeconds * 1000,
   };
   const common = { payments, observer, clock, logger, keccak: keccak256, hmac, sleep: (ms: number) => delay(ms) };
-  const checks: Record<string, () => string | undefined> = { bus: () => bus.status() };
   let routes;
   if (config.role === 'gateway') {
     const policy = endpointPolicy(config.gateway!.endpointPolicy);
@@ -99,11 +102,12 @@ await runMain('router', async (stack, { clock, untilSignal }) => {
     routes = edgeRoutes(edge);
   }
 
-  const health = stack.use(await startHealth({ port: config.metricsPort, metrics, checks }));
   const http = stack.use(
     await startHttp({
       port: config.listenPort,
       bodyBytes: limits.bodyBytes,
+      // Longer than any wait of ours for an answer.
+      silenceMs: (Math.max(limits.firstByteSeconds, limits.idleSeconds) + 60) * 1000,
       routes,
       newId: () => `req_${randomBytes32().slice(2, 34)}`,
       logger,

@@ -48,7 +48,7 @@ export const openEdge = async (
   const observer = createObserver(createMetrics('router'), 'edge');
   const edge = new Edge({ ...common, logger, payments, observer, upstream, engines, seed: randomSeed, equalBytes }, leases, FLOW);
   await serveProbe(bus, scope, (request) => probe({ upstream, clock }, request), logger, stack);
-  return stack.use(await startHttp({ port: 0, bodyBytes: 1_048_576, routes: edgeRoutes(edge), newId, logger }));
+  return stack.use(await startHttp({ port: 0, bodyBytes: 1_048_576, silenceMs: 60_000, routes: edgeRoutes(edge), newId, logger }));
 };
 
 export const openGateway = async (
@@ -88,5 +88,5 @@ export const openGateway = async (
     leases,
     { ...FLOW, maxPriceMicro: undefined, models: options.models },
   );
-  return stack.use(await startHttp({ port: 0, bodyBytes: 1_048_576, routes: gatewayRoutes(gateway), newId, logger }));
+  return stack.use(await startHttp({ port: 0, bodyBytes: 1_048_576, silenceMs: 60_000, routes: gatewayRoutes(gateway), newId, logger }));
 };

@@ -127,6 +127,7 @@ export const openWorld = async (
     await startHttp({
       port: 0,
       bodyBytes: 1_048_576,
+      silenceMs: 60_000,
       routes: gatewayRoutes(gateway),
       newId: () => `req_${randomBytes32().slice(2, 34)}`,
       logger,
@@ -169,7 +170,7 @@ export const openWorld = async (
       return edgeRoutes(edge)(method, path, { ...exchange, body });
     };
     await serveProbe(bus, `edge.test.${name}`, (request) => probe({ upstream, clock }, request), logger, stack);
-    const edgeHttp = stack.use(await startHttp({ port: 0, bodyBytes: 1_048_576, routes, newId: () => 'edge', logger }));
+    const edgeHttp = stack.use(await startHttp({ port: 0, bodyBytes: 1_048_576, silenceMs: 60_000, routes, newId: () => 'edge', logger }));
     const proxy = stack.use(await startTcpProxy({ host: '127.0.0.1', port: edgeHttp.port }));
     const entries = (['chat', 'integer'] as const).map((kind): RegistryEntry => {
       const modelId = modelIdOf(keccak256, owner.address, `test/${kind}`);

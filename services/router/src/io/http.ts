@@ -15,6 +15,8 @@ import { sendRefusal } from '../stream/respond.ts';
 export interface HttpOptions {
   readonly port: number;
   readonly bodyBytes: number;
+  /** A connection on which nothing moves, in either direction, for so long is closed: also that of a client who stops reading. */
+  readonly silenceMs: number;
   readonly routes: Routes;
   readonly newId: () => string;
   readonly logger: Logger;
@@ -30,8 +32,6 @@ const HEADER_BYTES = 16_384;
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 60_000;
 const KEEP_ALIVE_MS = 65_000;
-/** A connection on which nothing moves, in either direction, for so long is closed: also that of a client who stops reading. */
-const SOCKET_IDLE_MS = 180_000;
 /** Times the limit that is read of a body that was refused for its size. */
 const DROPPED_BODIES = 16;
 
@@ -59,7 +59,7 @@ export const startHttp = async (options: HttpOptions): Promise<Http> => {
       void handle(options, draining, request, response);
     },
   );
-  server.setTimeout(SOCKET_IDLE_MS);
+  server.setTimeout(options.silenceMs);
   server.on('clientError', refuseMalformed);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);

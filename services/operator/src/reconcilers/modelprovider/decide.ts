@@ -76,7 +76,7 @@ const keep = (o: Observed, object: ModelProvider, settings: Settings): Plan => {
   actions.push(...chain.actions);
   findings.push(...chain.findings);
 
-  const slashed = isSlashed(o);
+  const slashed = isSlashed(o, object);
   if (slashed) findings.push(slashed);
   const pause = maintenance(o, object);
   if (pause) findings.push(pause);
@@ -98,7 +98,7 @@ const render = (o: Observed, object: ModelProvider, settings: Settings): Rendere
 /** An object that is not accepted (any more) keeps what was found of it; what never was stays unknown. */
 const notReached = (o: Observed, object: ModelProvider): Finding[] => {
   const chain = onChain(o, object, undefined, false);
-  const slashed = isSlashed(o);
+  const slashed = isSlashed(o, object);
   const before = (['ManifestVerified', 'WorkloadReady', 'AnswerSeen'] as const).map((type): Finding => {
     const old = object.status?.conditions?.find((condition) => condition.type === type);
     return old === undefined ? unknown(type, 'Waiting', 'the spec is not accepted yet') : { ...old, type };

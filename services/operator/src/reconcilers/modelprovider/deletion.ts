@@ -2,7 +2,7 @@ import type { ModelProvider } from '@cupel/protocol/crd/objects';
 import { ANNOTATION_ABANDON, FINALIZER_CHAIN } from '@cupel/protocol/crd/definition';
 import { formatDecimal } from '@cupel/protocol/money';
 
-import { fails, holds } from './findings.ts';
+import { conditionOf, fails, holds } from './findings.ts';
 import type { Observed, Settings } from './observed.ts';
 import type { Action, Finding, Note } from './plan.ts';
 import { wantedEngine } from './onchain.ts';
@@ -125,15 +125,19 @@ export const farewell = (o: Observed, object: ModelProvider, settings: Settings)
   return { ...base, actions: leave, notes };
 };
 
-export const isSlashed = (o: Observed): Finding | undefined => {
-  if (o.chain.state !== 'read') return undefined;
+/** Shown for ever once a dispute was upheld. */
+export const isSlashed = (o: Observed, object: ModelProvider): Finding | undefined => {
+  if (o.chain.state !== 'read') {
+    const before = conditionOf(object, 'Slashed');
+    return before && holds('Slashed', before.reason, before.message);
+  }
   const { model, stake, decimals } = o.chain;
   if (model.status !== 'suspended' && model.faults === 0) return undefined;
   const left = formatDecimal(stake.free + stake.locked + stake.unbonding, decimals.stake);
   return holds(
     'Slashed',
     'FaultUpheld',
-    `${model.faults} ${model.faults === 1 ? 'dispute was' : 'disputes were'} upheld on chain; ${left} of stake and a bond of ${formatDecimal(stake.bond, decimals.payment)} are left; ` +
+    `${model.faults} ${model.faults === 1 ? 'dispute was' : 'disputes were'} upheld on chain; of ${object.spec.stake.amount} of stake ${left} are left, and a bond of ${formatDecimal(stake.bond, decimals.payment)}; ` +
       'the entry is suspended for good: find out why the engine answered wrongly, then create a ModelProvider with another metadata.name',
   );
 };

@@ -40,11 +40,21 @@ const read = (path: string): unknown => {
 /** Vitest's JSON report; a file that failed to load counts as one failure. */
 const vitestCounts = (path: string): Counts | undefined => {
   const report = read(path) as
-    | { numPassedTests: number; numFailedTests: number; numPendingTests: number; numTodoTests: number; testResults: { status: string; assertionResults: unknown[] }[] }
+    | {
+        numPassedTests: number;
+        numFailedTests: number;
+        numPendingTests: number;
+        numTodoTests: number;
+        testResults: { status: string; assertionResults: unknown[] }[];
+      }
     | undefined;
   if (!report) return undefined;
   const unloadable = report.testResults.filter((f) => f.status === 'failed' && f.assertionResults.length === 0).length;
-  return { passed: report.numPassedTests, failed: report.numFailedTests + unloadable, skipped: report.numPendingTests + report.numTodoTests };
+  return {
+    passed: report.numPassedTests,
+    failed: report.numFailedTests + unloadable,
+    skipped: report.numPendingTests + report.numTodoTests,
+  };
 };
 
 /** Forge's `--json`: suite → test_results → {status: Success | Failure | Skipped}. */
@@ -69,7 +79,10 @@ const layers: readonly { name: string; run: (report: string) => Promise<{ code: 
   { name: 'architecture', run: vitest('architecture') },
   {
     name: 'contracts',
-    run: async (report) => ({ code: await run(process.execPath, ['contracts/script/forge.ts', 'test', '--json', report]), counts: forgeCounts(report) }),
+    run: async (report) => ({
+      code: await run(process.execPath, ['contracts/script/forge.ts', 'test', '--json', report]),
+      counts: forgeCounts(report),
+    }),
   },
   { name: 'integration', run: vitest('integration') },
   { name: 'e2e', run: vitest('e2e') },
@@ -87,7 +100,9 @@ for (const layer of layers.filter((l) => wanted.length === 0 || wanted.includes(
   if (layer.name === 'e2e') {
     const missing = (await preflight('cluster')).filter((check) => !check.ok);
     if (missing.length > 0) {
-      lines.push(`${layer.name}: not possible here (${missing.map((check) => `${check.name}: ${check.found}; ${check.remedy}`).join('; ')})`);
+      lines.push(
+        `${layer.name}: not possible here (${missing.map((check) => `${check.name}: ${check.found}; ${check.remedy}`).join('; ')})`,
+      );
       continue;
     }
   }
@@ -100,7 +115,9 @@ for (const layer of layers.filter((l) => wanted.length === 0 || wanted.includes(
   total.passed += seen.passed;
   total.failed += seen.failed + broken;
   total.skipped += seen.skipped;
-  lines.push(`${layer.name}: ${seen.passed} passed, ${seen.failed + broken} failed, ${seen.skipped} skipped, ${seconds} s${broken ? ` (the runner ended with ${code})` : ''}`);
+  lines.push(
+    `${layer.name}: ${seen.passed} passed, ${seen.failed + broken} failed, ${seen.skipped} skipped, ${seconds} s${broken ? ` (the runner ended with ${code})` : ''}`,
+  );
 }
 
 console.log(`\n${lines.join('\n')}`);

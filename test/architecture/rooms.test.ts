@@ -22,7 +22,8 @@ interface Source {
   imports: string[];
 }
 
-const IMPORT = /(?:^|\n)\s*(?:import|export)\s[^'"]*?from\s*['"]([^'"]+)['"]|(?:^|\n)\s*import\s*['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]/g;
+const IMPORT =
+  /(?:^|\n)\s*(?:import|export)\s[^'"]*?from\s*['"]([^'"]+)['"]|(?:^|\n)\s*import\s*['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]/g;
 
 const sources: Source[] = ['packages', 'services']
   .flatMap((top) => readdirSync(join(root, top)).map((room) => join(root, top, room, 'src')))
@@ -61,7 +62,10 @@ describe('directions', () => {
       offenders(({ path, imports }) => {
         const own = packageOf(path);
         const allowed = MAY_IMPORT[own] ?? PACKAGES.filter((p) => p !== 'testing');
-        const bad = imports.filter((i) => i.startsWith('@cupel/')).map((i) => i.split('/')[1]!).filter((i) => !allowed.includes(i));
+        const bad = imports
+          .filter((i) => i.startsWith('@cupel/'))
+          .map((i) => i.split('/')[1]!)
+          .filter((i) => !allowed.includes(i));
         return bad.length ? `imports @cupel/${bad.join(', @cupel/')}` : undefined;
       }),
     ).toEqual([]);
@@ -70,7 +74,9 @@ describe('directions', () => {
   test('no file reaches into another room by a relative path', () => {
     expect(
       offenders(({ path, imports }) => {
-        const bad = imports.filter((i) => i.startsWith('.')).filter((i) => packageOf(relative(root, resolve(root, dirname(path), i))) !== packageOf(path));
+        const bad = imports
+          .filter((i) => i.startsWith('.'))
+          .filter((i) => packageOf(relative(root, resolve(root, dirname(path), i))) !== packageOf(path));
         return bad.length ? `imports ${bad.join(', ')}` : undefined;
       }),
     ).toEqual([]);
@@ -133,7 +139,9 @@ describe('rooms are pure', () => {
       offenders(({ path, text }) => {
         if (!isRoom(path)) return undefined;
         const code = text.replace(/\/\*[\s\S]*?\*\/|\/\/[^\n]*/g, '');
-        const bad = code.match(/\bDate\.now\(|\bnew Date\(\)|\bMath\.random\(|\bprocess\.|\bsetTimeout\(|\bsetInterval\(|\bcrypto\.(?:random|getRandom)|\bperformance\.now\(/);
+        const bad = code.match(
+          /\bDate\.now\(|\bnew Date\(\)|\bMath\.random\(|\bprocess\.|\bsetTimeout\(|\bsetInterval\(|\bcrypto\.(?:random|getRandom)|\bperformance\.now\(/,
+        );
         return bad ? `uses ${bad[0]}` : undefined;
       }),
     ).toEqual([]);
@@ -153,10 +161,12 @@ describe('the shell is thin', () => {
   });
 
   test('process.env stands once per service, in config.ts', () => {
-    const lines = sources.filter((s) => s.path.startsWith('services/') || s.path.startsWith('packages/')).flatMap((s) => {
-      const code = s.text.replace(/\/\*[\s\S]*?\*\/|\/\/[^\n]*/g, '');
-      return (code.match(/process\.env/g) ?? []).map(() => s.path);
-    });
+    const lines = sources
+      .filter((s) => s.path.startsWith('services/') || s.path.startsWith('packages/'))
+      .flatMap((s) => {
+        const code = s.text.replace(/\/\*[\s\S]*?\*\/|\/\/[^\n]*/g, '');
+        return (code.match(/process\.env/g) ?? []).map(() => s.path);
+      });
     expect(lines.filter((path) => !/^services\/[^/]+\/src\/config\.ts$/.test(path))).toEqual([]);
     expect(new Set(lines).size).toBe(lines.length);
   });
@@ -164,10 +174,16 @@ describe('the shell is thin', () => {
 
 describe('names and sizes', () => {
   test('no barrels, no rooms without a name', () => {
-    expect(offenders(({ path }) => (/(^|\/)(index|utils?|common|helpers?|shared|misc)(\/|\.ts$)/.test(path) ? 'is no name' : undefined))).toEqual([]);
+    expect(
+      offenders(({ path }) => (/(^|\/)(index|utils?|common|helpers?|shared|misc)(\/|\.ts$)/.test(path) ? 'is no name' : undefined)),
+    ).toEqual([]);
   });
 
   test('no source file passes 300 lines', () => {
-    expect(offenders(({ path, text }) => (text.split('\n').length > 301 && !path.includes('/abi/') ? `${text.split('\n').length} lines` : undefined))).toEqual([]);
+    expect(
+      offenders(({ path, text }) =>
+        text.split('\n').length > 301 && !path.includes('/abi/') ? `${text.split('\n').length} lines` : undefined,
+      ),
+    ).toEqual([]);
   });
 });

@@ -53,7 +53,10 @@ describe('the story', () => {
   });
 
   test('the pool counts the simulated GPU that the assistant holds', async () => {
-    const pool = await getJson<{ status: { accelerators: { allocatable: number; allocated: number; free: number } } }>(told.cluster, ['gpunodepool', 'simulated']);
+    const pool = await getJson<{ status: { accelerators: { allocatable: number; allocated: number; free: number } } }>(told.cluster, [
+      'gpunodepool',
+      'simulated',
+    ]);
     expect(pool.status.accelerators).toMatchObject({ allocatable: 2, allocated: 1, free: 1 });
   });
 
@@ -79,14 +82,28 @@ describe('the story', () => {
 
 describe('bad input at the door', () => {
   const post = (path: string, body: string, key = told.apiKey) =>
-    fetch(`${told.baseUrl}${path}`, { method: 'POST', headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' }, body });
+    fetch(`${told.baseUrl}${path}`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+      body,
+    });
 
   test.each([
-    ['unknown model', () => post('/chat/completions', JSON.stringify({ model: 'nope', messages: [{ role: 'user', content: 'x' }] })), 404, 'model_not_found'],
+    [
+      'unknown model',
+      () => post('/chat/completions', JSON.stringify({ model: 'nope', messages: [{ role: 'user', content: 'x' }] })),
+      404,
+      'model_not_found',
+    ],
     ['wrong key', () => post('/chat/completions', '{}', 'wrong'), 401, 'invalid_api_key'],
     ['no key', () => fetch(`${told.baseUrl}/chat/completions`, { method: 'POST', body: '{}' }), 401, 'missing_credentials'],
     ['malformed JSON', () => post('/chat/completions', '{"model": '), 400, 'malformed_json'],
-    ['2 MB', () => post('/chat/completions', JSON.stringify({ model: 'assistant', messages: [{ role: 'user', content: 'x'.repeat(2_000_000) }] })), 413, 'body_too_large'],
+    [
+      '2 MB',
+      () => post('/chat/completions', JSON.stringify({ model: 'assistant', messages: [{ role: 'user', content: 'x'.repeat(2_000_000) }] })),
+      413,
+      'body_too_large',
+    ],
   ] as const)('%s', async (_name, send, status, code) => {
     const response = await send();
     const body = (await response.json()) as { error: { message: string; type: string; code: string } };
@@ -97,10 +114,25 @@ describe('bad input at the door', () => {
 
 describe('least privilege', () => {
   const fromPod = (ns: string, workload: string, url: string) =>
-    told.cluster.kubectl(['-n', ns, 'exec', workload, '--', '/usr/bin/node', '-e', `fetch(${JSON.stringify(url)},{signal:AbortSignal.timeout(3000)}).then(r=>console.log('open',r.status),e=>console.log('closed',e.name))`]);
+    told.cluster.kubectl([
+      '-n',
+      ns,
+      'exec',
+      workload,
+      '--',
+      '/usr/bin/node',
+      '-e',
+      `fetch(${JSON.stringify(url)},{signal:AbortSignal.timeout(3000)}).then(r=>console.log('open',r.status),e=>console.log('closed',e.name))`,
+    ]);
 
   test('the gateway cannot open an engine, its edge can', async () => {
-    const { items } = await getJson<{ items: Item[] }>(told.cluster, ['-n', 'honest', 'services', '-l', 'app.kubernetes.io/component=engine']);
+    const { items } = await getJson<{ items: Item[] }>(told.cluster, [
+      '-n',
+      'honest',
+      'services',
+      '-l',
+      'app.kubernetes.io/component=engine',
+    ]);
     expect(items.length).toBeGreaterThan(0);
     const url = `http://${items[0]!.metadata.name}.honest.svc.cluster.local:8000/health`;
     expect(await fromPod('gateway', 'deployment/gateway-router', url)).toContain('closed');
@@ -128,7 +160,9 @@ describe('least privilege', () => {
       texts.push(await cluster.kubectl(['-n', ns, 'get', 'events,configmaps,modelproviders,deployments,statefulsets,pods', '-o', 'json']));
     }
     texts.push(await cluster.kubectl(['get', 'markets,gpunodepools', '-o', 'json']), await (await fetch(told.metricsUrl)).text());
-    const users = Object.values(stage.users).flatMap((u) => ('password' in u ? [u.password as string] : Object.values(u as Record<string, { password: string }>).map((v) => v.password)));
+    const users = Object.values(stage.users).flatMap((u) =>
+      'password' in u ? [u.password as string] : Object.values(u as Record<string, { password: string }>).map((v) => v.password),
+    );
     const secrets = [...secretKeys(stage.accounts), ...users, ...Object.values(stage.adminTokens), told.apiKey];
     expect(secrets.length).toBeGreaterThan(20);
     expect(texts.join('').length).toBeGreaterThan(10_000);
@@ -139,10 +173,17 @@ describe('least privilege', () => {
 describe('nothing to do is nothing done', () => {
   const versions = async () => {
     const out: Record<string, string> = {};
-    for (const kinds of ['markets,gpunodepools', 'modelproviders,deployments,statefulsets,services,networkpolicies,configmaps,serviceaccounts']) {
+    for (const kinds of [
+      'markets,gpunodepools',
+      'modelproviders,deployments,statefulsets,services,networkpolicies,configmaps,serviceaccounts',
+    ]) {
       const { items } = await getJson<{ items: Item[] }>(told.cluster, ['-A', kinds]);
       for (const { kind, metadata } of items) {
-        if (['kube-system', 'default', 'kube-public', 'kube-node-lease'].includes(metadata.namespace ?? '') || metadata.name === 'kube-root-ca.crt') continue;
+        if (
+          ['kube-system', 'default', 'kube-public', 'kube-node-lease'].includes(metadata.namespace ?? '') ||
+          metadata.name === 'kube-root-ca.crt'
+        )
+          continue;
         out[`${kind} ${metadata.namespace ?? ''}/${metadata.name}`] = metadata.resourceVersion;
       }
     }
@@ -181,17 +222,29 @@ describe('bad weights', () => {
     const bytes = await readFile(join(folder, 'weights.bin'));
     bytes[5000]! ^= 1;
     await writeFile(join(folder, 'weights.bin'), bytes);
-    const object = JSON.parse(JSON.stringify(digits(stage))) as { metadata: { name: string }; spec: { model: { source: { pvc: { claimName: string } } } } };
+    const object = JSON.parse(JSON.stringify(digits(stage))) as {
+      metadata: { name: string };
+      spec: { model: { source: { pvc: { claimName: string } } } };
+    };
     object.metadata.name = 'flipped';
     object.spec.model.source.pvc.claimName = 'flipped-weights';
-    await apply(cluster, [localVolume('honest', 'flipped-weights', folder, nodeName, 'ReadOnlyMany', '1Mi'), claim('honest', 'flipped-weights', '1Mi'), object]);
+    await apply(cluster, [
+      localVolume('honest', 'flipped-weights', folder, nodeName, 'ReadOnlyMany', '1Mi'),
+      claim('honest', 'flipped-weights', '1Mi'),
+      object,
+    ]);
     const condition = await waitForCondition(cluster, 'honest', 'flipped', 'ManifestVerified', 'False', 60_000);
     expect(condition.message).toContain('weights.bin');
     const seen = await getJson<Item & { status: { readyReplicas?: number } }>(cluster, ['-n', 'honest', 'mp', 'flipped']);
     expect(seen.status.readyReplicas ?? 0).toBe(0);
     expect(seen.status.conditions?.find((c) => c.type === 'Registered')?.status).not.toBe('True');
     await cluster.kubectl(['-n', 'honest', 'delete', 'mp', 'flipped', '--wait=false']);
-    await waitFor('it to be gone', async () => ((await cluster.kubectl(['-n', 'honest', 'get', 'mp', 'flipped', '--ignore-not-found'])).trim() === '' ? true : undefined), 60_000);
+    await waitFor(
+      'it to be gone',
+      async () =>
+        (await cluster.kubectl(['-n', 'honest', 'get', 'mp', 'flipped', '--ignore-not-found'])).trim() === '' ? true : undefined,
+      60_000,
+    );
   });
 });
 

@@ -1,17 +1,28 @@
-import { execFile, spawnSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
+import { debsFolder } from '@cupel/local/debs';
 import { eventually } from '@cupel/testing/wait';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { routerTwin } from './payment/router-twin.ts';
 import { openWorld, startPayment } from './payment/world.ts';
 
-const hasStrace = spawnSync('strace', ['-V']).status === 0;
-const TRACE = ['strace', '-f', '-qq', '-s', '4096', '-e', 'trace=fsync,fdatasync,read,recvfrom,write,writev,sendto,sendmsg'];
+// strace from the pinned Debian packages: nothing need be installed on the machine.
+const traceRoot = join(await debsFolder(), 'trace');
+process.env['LD_LIBRARY_PATH'] = ['usr/lib', 'lib'].map((lib) => join(traceRoot, lib, 'x86_64-linux-gnu')).join(':');
+const TRACE = [
+  join(traceRoot, 'usr/bin/strace'),
+  '-f',
+  '-qq',
+  '-s',
+  '4096',
+  '-e',
+  'trace=fsync,fdatasync,read,recvfrom,write,writev,sendto,sendmsg',
+];
 
 /** What happened between each request and its reply, in the order of the kernel: does every reply have a sync of the disk before it? */
 const syncedBeforeReply = (trace: string, request: RegExp, reply: RegExp): boolean[] => {
@@ -29,7 +40,7 @@ const syncedBeforeReply = (trace: string, request: RegExp, reply: RegExp): boole
   return out;
 };
 
-describe.skipIf(!hasStrace)('a system-call trace', () => {
+describe('a system-call trace', () => {
   let folder: string;
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), 'cupel-strace-'));

@@ -2,7 +2,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 
 // The only line of this package that reads the environment.
-const { CUPEL_CACHE, XDG_CACHE_HOME, CUPEL_STATE, ...rest } = process.env;
+const { CUPEL_CACHE, XDG_CACHE_HOME, CUPEL_STATE, CUPEL_DEBIAN_MIRROR, ...rest } = process.env;
 
 /** Everything else of the environment, handed to child processes unchanged. */
 export const inheritedEnvironment: NodeJS.ProcessEnv = rest;
@@ -16,3 +16,6 @@ export const checkoutFolder: string = join(packageFolder, '..', '..');
 
 /** State of the checkout's own cluster: `$CUPEL_STATE`, else `.cupel/cluster` in the checkout. */
 export const defaultStateFolder: string = CUPEL_STATE ?? join(checkoutFolder, '.cupel', 'cluster');
+
+/** A Debian mirror for machines whose apt names none (Ubuntu). */
+export const debianMirror: string | undefined = CUPEL_DEBIAN_MIRROR;

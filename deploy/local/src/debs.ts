@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { cachedFolder, cacheKey } from './cache.ts';
 import { run } from './command.ts';
-import { cacheRoot, packageFolder } from './config.ts';
+import { cacheRoot, debianMirror, packageFolder } from './config.ts';
 import { type Note, quiet } from './progress.ts';
 
 const pinnedPackage = z.strictObject({
@@ -15,14 +15,17 @@ const pinnedPackage = z.strictObject({
 const pinFile = z.strictObject({
   comment: z.string(),
   suite: z.string(),
-  groups: z.strictObject({ node: z.array(pinnedPackage), base: z.array(pinnedPackage), python: z.array(pinnedPackage) }),
+  groups: z.strictObject({
+    node: z.array(pinnedPackage),
+    base: z.array(pinnedPackage),
+    python: z.array(pinnedPackage),
+    trace: z.array(pinnedPackage),
+  }),
 });
 
 export type DebPins = z.infer<typeof pinFile>;
-/** `node`: what runs the containers; `base`: C library and CA certificates of every image; `python`: the interpreter. */
+/** `node`: what runs the containers; `base`: C library and CA certificates of every image; `python`: the interpreter; `trace`: strace, for tests. */
 export type DebGroup = keyof DebPins['groups'];
-
-const mirror = process.env['CUPEL_DEBIAN_MIRROR'];
 
 /** Reads the committed pins. @throws a ZodError that names the field which is wrong. */
 export async function readDebPins(): Promise<DebPins> {
@@ -75,10 +78,32 @@ async function fetchPackages(folder: string, pins: DebPins, note: Note): Promise
   await rm(work, { recursive: true });
 }
 
+/**
+ * Where Debian's packages come from: `$CUPEL_DEBIAN_MIRROR`, else what this machine's own apt uses.
+ * @throws when neither names a Debian mirror, with the remedy.
+ */
+async function mirrors(): Promise<{ main: string; security: string }> {
+  const given = debianMirror?.replace(/\/+$/, '');
+  const lists = await Promise.all(
+    [
+      '/etc/apt/sources.list',
+      ...(await readdir('/etc/apt/sources.list.d').catch(() => [])).map((name) => `/etc/apt/sources.list.d/${name}`),
+    ].map((path) => readFile(path, 'utf8').catch(() => '')),
+  );
+  const urls = given === undefined ? [...lists.join('\n').matchAll(/https?:\/\/[^\s"']+/g)].map(([url]) => url.replace(/\/+$/, '')) : [];
+  const main = given ?? urls.find((url) => url.endsWith('/debian'));
+  if (main === undefined)
+    throw new Error(
+      "the node runs on Debian's packages and this machine's apt names no Debian mirror; set CUPEL_DEBIAN_MIRROR to one, for instance http://<mirror>/debian",
+    );
+  return { main, security: urls.find((url) => url.endsWith('/debian-security')) ?? main.replace(/\/debian$/, '/debian-security') };
+}
+
 async function aptOptions(work: string, suite: string): Promise<string[]> {
   // Signatures are not asked for: the keys of another distribution are not on every machine, and the pinned sha256 says more.
-  const line = (path: string, name: string): string => `deb [trusted=yes arch=amd64] ${mirror}/${path} ${name} main\n`;
-  const sources = line('debian', suite) + line('debian', `${suite}-updates`) + line('debian-security', `${suite}-security`);
+  const line = (root: string, name: string): string => `deb [trusted=yes arch=amd64] ${root} ${name} main\n`;
+  const roots = await mirrors();
+  const sources = line(roots.main, suite) + line(roots.main, `${suite}-updates`) + line(roots.security, `${suite}-security`);
   await writeFile(join(work, 'sources.list'), sources);
   await writeFile(join(work, 'state', 'status'), '');
   await chmod(work, 0o755);

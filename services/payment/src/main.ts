@@ -17,7 +17,7 @@ import { keccak256 } from '@cupel/signing/keccak';
 import { recover, signerFromKey } from '@cupel/signing/secp256k1';
 import type { Signer } from '@cupel/signing/secp256k1';
 
-import { commonCalls } from './calls/common.ts';
+import { incomingCalls } from './calls/incoming.ts';
 import { edgeCalls } from './calls/edge.ts';
 import { gatewayCalls } from './calls/gateway.ts';
 import { loadConfig } from './config.ts';
@@ -139,7 +139,7 @@ await runMain('payment', async (stack, { clock, stopping, untilSignal }) => {
     newId: randomId,
     onCharged: () => outbox.wake(),
   };
-  const common = commonCalls(deps);
+  const common = incomingCalls(deps);
   const redeemer = createRedeemer({
     ledger,
     chain: redeemChain(laneOf(signerFromKey(readSecret(config.settle.keyFile))), market.contracts),

@@ -6,7 +6,7 @@ import { channelDescriptor } from '@cupel/protocol/wire/receipt';
 import { baseAmount, bytes32, signature } from '@cupel/protocol/wire/scalars';
 import { z } from 'zod';
 
-import type { CommonCalls } from './calls/common.ts';
+import type { IncomingCalls } from './calls/incoming.ts';
 import type { LedgerStore } from './ledger/records.ts';
 import type { ChannelRow, ConsumerRow } from './ledger/rows.ts';
 import { decided } from './ledger/rows.ts';
@@ -24,7 +24,7 @@ export const receiptsQuery = z.strictObject({
 
 export interface ManagementDeps {
   readonly ledger: LedgerStore;
-  readonly common: CommonCalls;
+  readonly common: IncomingCalls;
   readonly redeemer: Redeemer;
   readonly nowMs: () => number;
   readonly newId: () => string;

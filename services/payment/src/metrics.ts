@@ -1,6 +1,6 @@
 import type { Metrics } from '@cupel/runtime/metrics';
 
-import type { PaymentMeter } from './calls/common.ts';
+import type { PaymentMeter } from './calls/incoming.ts';
 
 /** Sums in base units may lose digits as floats: metrics are for looking, the ledger is for counting. */
 const inBase = (micro: bigint): number => Number(micro) / 1e6;

@@ -9,7 +9,7 @@ import type { Micro } from '@cupel/protocol/money';
 import { keccak256 } from '@cupel/signing/keccak';
 import { memoryLogger } from '@cupel/testing/logger';
 
-import { commonCalls } from '../src/calls/common.ts';
+import { incomingCalls } from '../src/calls/incoming.ts';
 import { edgeCalls } from '../src/calls/edge.ts';
 import { gatewayCalls } from '../src/calls/gateway.ts';
 import { createFacts } from '../src/facts.ts';
@@ -69,7 +69,7 @@ export const openParty = (role: 'gateway' | 'edge', chain?: Partial<DepositChain
     newId: () => `id-${(ids += 1)}`,
     onCharged: () => undefined,
   };
-  const common = commonCalls(deps);
+  const common = incomingCalls(deps);
   const providers = createProviders({
     ...deps,
     chain: {

@@ -42,7 +42,9 @@ try {
     );
   } else await told.cluster.stop();
 } catch (error) {
-  console.error(error instanceof Error ? `${error.message}${error.cause instanceof Error ? `\n  because: ${error.cause.message}` : ''}` : String(error));
+  console.error(
+    error instanceof Error ? `${error.message}${error.cause instanceof Error ? `\n  because: ${error.cause.message}` : ''}` : String(error),
+  );
   console.error(`\nThe demo stopped. Logs: ${defaultStateFolder}/last. README.md says how to look at a kept cluster.`);
   if (!keep) await down(defaultStateFolder);
   process.exitCode = 1;

@@ -190,7 +190,9 @@ const countUp = async (told: Told, redrawn: Redraw, digitsId: Hex, cheapId: Hex)
     renderTable(['purse', 'dollars before', 'dollars after', 'change', 'stake change'], moneyRows),
     renderTable(
       ['transaction', 'count', 'gas each (mean)', 'gas (most)'],
-      [...transactions].toSorted(([a], [b]) => a.localeCompare(b)).map(([name, t]) => [name, String(t.count), String(t.gas / BigInt(t.count)), String(t.most)]),
+      [...transactions]
+        .toSorted(([a], [b]) => a.localeCompare(b))
+        .map(([name, t]) => [name, String(t.count), String(t.gas / BigInt(t.count)), String(t.most)]),
     ),
     renderTable(['what happened', ''], facts_),
     renderTable(

@@ -26,8 +26,7 @@ export const sayFarewell = async (progress: Progress, told: Told): Promise<void>
     await waitFor('digits to be gone', () => gone(told, ['-n', 'honest', 'modelprovider', 'digits']), 60_000);
     await waitFor('its pods to be gone', () => gone(told, ['-n', 'honest', 'deployment', '-l', 'cupel.dev/modelprovider=digits']), 30_000);
     const { modelId } = firstVersionOf(told.stage.accounts.honest.owner.address, 'honest/digits');
-    if ((await unbondEndOf(told, modelId)) === 0n)
-      throw new Error('digits is gone, but unbonding was not started on chain');
+    if ((await unbondEndOf(told, modelId)) === 0n) throw new Error('digits is gone, but unbonding was not started on chain');
   });
   await progress.step('kubectl delete namespace cheat, while it is staked', async () => {
     await told.cluster.kubectl(['delete', 'namespace', 'cheat', '--wait=false']);

@@ -12,7 +12,7 @@ import { encodeJson } from '@cupel/protocol/wire/scalars';
 import { notOpen } from '../ledger/channel.ts';
 import { chargeRequest } from '../ledger/charge.ts';
 import type { ReceiptChecks } from '../voucher/receipt.ts';
-import type { CallDeps, CommonCalls } from './common.ts';
+import type { CallDeps, IncomingCalls } from './incoming.ts';
 
 export interface Grants {
   /** The owner's leave for our key to sign receipts of this version. */
@@ -20,7 +20,7 @@ export interface Grants {
 }
 
 export interface EdgeDeps extends CallDeps {
-  readonly common: CommonCalls;
+  readonly common: IncomingCalls;
   readonly receipts: ReceiptChecks;
   readonly grants: Grants;
   /** Signs receipts and nothing else. */

@@ -11,10 +11,10 @@ import { chargeRequest } from '../ledger/charge.ts';
 import type { ChannelRow } from '../ledger/rows.ts';
 import { unreserved } from '../quote/allowance.ts';
 import type { ReceiptChecks } from '../voucher/receipt.ts';
-import type { CallDeps, CommonCalls } from './common.ts';
+import type { CallDeps, IncomingCalls } from './incoming.ts';
 
 export interface GatewayDeps extends CallDeps {
-  readonly common: CommonCalls;
+  readonly common: IncomingCalls;
   readonly receipts: ReceiptChecks;
   /** Owns the channels to providers, is the beneficiary of their receipts, and consents to challenges. */
   readonly payer: { readonly address: Hex; sign(digest: Uint8Array): Hex };

@@ -18,7 +18,7 @@ import { claimsPostSubject, kvKey, paymentSubject, receiptsStream, receiptsSubje
 import type { PaymentCall, Scope } from '@cupel/protocol/wire/subjects';
 import type { z } from 'zod';
 
-import type { CommonCalls } from '../calls/common.ts';
+import type { IncomingCalls } from '../calls/incoming.ts';
 import type { EdgeCalls } from '../calls/edge.ts';
 import type { GatewayCalls } from '../calls/gateway.ts';
 import type { Facts } from '../facts.ts';
@@ -26,7 +26,7 @@ import type { ClaimPoster } from '../loops/claims.ts';
 import type { ReceiptStream } from '../loops/outbox.ts';
 import type { Providers } from '../loops/providers.ts';
 
-type Served = CommonCalls & { readonly gateway?: GatewayCalls & Providers; readonly edge?: EdgeCalls };
+type Served = IncomingCalls & { readonly gateway?: GatewayCalls & Providers; readonly edge?: EdgeCalls };
 
 /** Answers the party's payment calls. Values get `version: 1` on the way out where the schema of the caller asks for it: the bus adds it. */
 export const servePayment = async (bus: Bus, scope: Scope, calls: Served, stack: AsyncDisposableStack): Promise<void> => {

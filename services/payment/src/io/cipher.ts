@@ -3,7 +3,7 @@ import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import type { Hex } from '@cupel/protocol/hex';
 import type { Payload } from '@cupel/protocol/wire/bus';
 
-import type { Cipher } from '../calls/common.ts';
+import type { Cipher } from '../calls/incoming.ts';
 
 const NONCE = 12;
 const TAG = 16;

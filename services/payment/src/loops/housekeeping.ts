@@ -1,10 +1,10 @@
-import type { CommonCalls } from '../calls/common.ts';
+import type { IncomingCalls } from '../calls/incoming.ts';
 import type { Facts } from '../facts.ts';
 import type { LedgerStore } from '../ledger/records.ts';
 
 export interface HousekeepingDeps {
   readonly ledger: LedgerStore;
-  readonly common: Pick<CommonCalls, 'expire'>;
+  readonly common: Pick<IncomingCalls, 'expire'>;
   readonly facts: Pick<Facts, 'isStale'>;
   readonly nowMs: () => number;
   /** How long told receipts are kept for being told again. */

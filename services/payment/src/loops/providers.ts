@@ -11,7 +11,7 @@ import type { Refusal } from '@cupel/protocol/reasons';
 import { unixSeconds } from '@cupel/protocol/time';
 import type { OutgoingRequest, OutgoingValue } from '@cupel/protocol/wire/bus';
 
-import type { Cipher } from '../calls/common.ts';
+import type { Cipher } from '../calls/incoming.ts';
 import type { Facts } from '../facts.ts';
 import { abandonOutgoing, cancelTopUp, observeOutgoing, planOutgoing, planTopUp, renewSession, signOutgoing } from '../ledger/outgoing.ts';
 import type { LedgerStore } from '../ledger/records.ts';

@@ -53,7 +53,7 @@ export interface CallDeps {
 /** How long a router keeps a lease that it does not release: longer than a long answer, since an expired lease covers nothing. */
 const LEASE_MS = 300_000;
 
-export interface CommonCalls {
+export interface IncomingCalls {
   lease(request: LeaseRequest): Promise<LeaseValue | Refusal>;
   release(request: ReleaseRequest): Promise<{ readonly released: Micro }>;
   voucher(request: VoucherRequest, consumerId: string | null): Promise<{ readonly channelId: Hex; readonly ceiling: BaseUnits } | Refusal>;
@@ -80,7 +80,7 @@ interface PayloadAnswer {
   readonly publicName: string;
 }
 
-export const commonCalls = (deps: CallDeps): CommonCalls => {
+export const incomingCalls = (deps: CallDeps): IncomingCalls => {
   const { ledger, facts, meter, nowMs } = deps;
   const exposure = (): Exposure => ({ stale: facts.isStale(), limit: deps.exposureLimit });
 

@@ -4,7 +4,7 @@
 
 {{- define "cupel.selector" -}}
 app.kubernetes.io/name: cupel
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- end }}
 
@@ -13,7 +13,7 @@ app.kubernetes.io/component: {{ .component }}
 app.kubernetes.io/part-of: cupel
 app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .root.Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 }}
 {{- end }}
 
 {{/* The image of a component: its own fields over the chart's. A digest wins over a tag. */}}
@@ -27,12 +27,21 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{ $i.pullPolicy | default "IfNotPresent" }}
 {{- end }}
 
+{{/* An image that is not ours. dict: image, path (of the value), why */}}
+{{- define "cupel.otherImage" -}}
+{{- $repository := include "cupel.need" (dict "value" .image.repository "path" (printf "%s.repository" .path) "why" .why) -}}
+{{- if .image.digest -}}{{ $repository }}@{{ .image.digest }}
+{{- else -}}{{ $repository }}:{{ include "cupel.need" (dict "value" .image.tag "path" (printf "%s.tag" .path) "why" "name a tag, or better a digest") }}{{- end -}}
+{{- end }}
+
+{{/* Ends rendering with the value's path and the remedy. dict: value, path, why */}}
 {{- define "cupel.need" -}}
 {{- if not .value -}}{{- fail (printf "%s is needed: %s" .path .why) -}}{{- end -}}
 {{- .value -}}
 {{- end }}
 
 {{- define "cupel.natsUrl" -}}
+{{- if and .Values.nats.enabled .Values.nats.url -}}{{- fail "nats.enabled and nats.url: set one of the two, the evaluation server or yours" -}}{{- end -}}
 {{- if .Values.nats.enabled -}}nats://{{ .Release.Name }}-nats.{{ .Release.Namespace }}.svc:4222
 {{- else -}}{{ include "cupel.need" (dict "value" .Values.nats.url "path" "nats.url" "why" "name your NATS server, or set nats.enabled for an evaluation one") }}{{- end -}}
 {{- end }}
@@ -46,5 +55,9 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 
 {{- define "cupel.config.market" -}}
 {{- $_ := include "cupel.need" (dict "value" .Values.market.rpc "path" "market.rpc" "why" "name at least one RPC endpoint of the chain") -}}
+{{- $_ := include "cupel.need" (dict "value" .Values.market.chainId "path" "market.chainId" "why" "the id of the chain that holds the market's contracts") -}}
+{{- range list "stakeToken" "paymentToken" "stakeVault" "modelRegistry" "paymentChannels" "claimManager" "disputeManager" -}}
+{{- $_ := include "cupel.need" (dict "value" (get $.Values.market.contracts .) "path" (printf "market.contracts.%s" .) "why" "the contract's address; `node contracts/script/deploy.ts` prints all seven") -}}
+{{- end -}}
 {{- dict "chainId" (int64 .Values.market.chainId) "rpc" .Values.market.rpc "contracts" .Values.market.contracts | toJson -}}
 {{- end }}

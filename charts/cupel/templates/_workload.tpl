@@ -1,13 +1,14 @@
 {{/* Pod template shared by every service: restricted pod security, configuration file, secrets as files, probes on their own port.
      dict: root, component, service (folder under services/), image, resources, config (JSON text), secrets (list of {name, secret}),
-           ports (list of {name, port}), volumes (extra), mounts (extra), labels (extra), token (bool), fsGroup */}}
+           ports (list of {name, port}), volumes (extra), mounts (extra), labels (extra), token (bool), grace (seconds), linger (seconds
+           before SIGTERM in which a leaving pod still serves), spread (bool) */}}
 {{- define "cupel.pod" -}}
 metadata:
   labels:
     {{- include "cupel.labels" . | nindent 4 }}
     {{- with .labels }}{{ toYaml . | nindent 4 }}{{- end }}
   annotations:
-    cupel.dev/config-sha256: {{ .config | sha256sum }}
+    cupel.dev/config-sha256: {{ .config | sha256sum | quote }}
 spec:
   serviceAccountName: {{ include "cupel.name" . }}
   automountServiceAccountToken: {{ .token | default false }}
@@ -20,6 +21,14 @@ spec:
     fsGroup: 1000
     fsGroupChangePolicy: OnRootMismatch
     seccompProfile: {type: RuntimeDefault}
+  {{- if .spread }}
+  topologySpreadConstraints:
+    - maxSkew: 1
+      topologyKey: kubernetes.io/hostname
+      whenUnsatisfiable: ScheduleAnyway
+      labelSelector:
+        matchLabels: {{- include "cupel.selector" . | nindent 10 }}
+  {{- end }}
   containers:
     - name: {{ .component }}
       image: {{ include "cupel.image" . }}
@@ -37,6 +46,9 @@ spec:
       startupProbe: {httpGet: {path: /livez, port: metrics}, periodSeconds: 1, failureThreshold: 120}
       livenessProbe: {httpGet: {path: /livez, port: metrics}, periodSeconds: 10, timeoutSeconds: 5}
       readinessProbe: {httpGet: {path: /readyz, port: metrics}, periodSeconds: 1, timeoutSeconds: 3}
+      {{- with .linger }}
+      lifecycle: {preStop: {sleep: {seconds: {{ . }}}}}
+      {{- end }}
       resources: {{- toYaml .resources | nindent 8 }}
       securityContext:
         allowPrivilegeEscalation: false
@@ -54,7 +66,7 @@ spec:
     - {name: tmp, emptyDir: {}}
     {{- range .secrets }}
     - name: secret-{{ .name }}
-      secret: {secretName: {{ .secret }}, defaultMode: 0440}
+      secret: {secretName: {{ .secret | quote }}, defaultMode: 0440}
     {{- end }}
     {{- with .volumes }}{{ toYaml . | nindent 4 }}{{- end }}
 {{- end }}
@@ -65,7 +77,7 @@ apiVersion: v1
 kind: ServiceAccount
 metadata:
   name: {{ include "cupel.name" . }}
-  namespace: {{ .root.Release.Namespace }}
+  namespace: {{ .root.Release.Namespace | quote }}
   labels: {{- include "cupel.labels" . | nindent 4 }}
 automountServiceAccountToken: false
 ---
@@ -73,7 +85,7 @@ apiVersion: v1
 kind: ConfigMap
 metadata:
   name: {{ include "cupel.name" . }}
-  namespace: {{ .root.Release.Namespace }}
+  namespace: {{ .root.Release.Namespace | quote }}
   labels: {{- include "cupel.labels" . | nindent 4 }}
 data:
   config.json: {{ .config | toJson }}
@@ -86,7 +98,7 @@ apiVersion: apps/v1
 kind: Deployment
 metadata:
   name: {{ include "cupel.name" . }}
-  namespace: {{ .root.Release.Namespace }}
+  namespace: {{ .root.Release.Namespace | quote }}
   labels: {{- include "cupel.labels" . | nindent 4 }}
 spec:
   replicas: {{ .replicas | default 1 }}
@@ -110,12 +122,14 @@ apiVersion: apps/v1
 kind: StatefulSet
 metadata:
   name: {{ include "cupel.name" . }}
-  namespace: {{ .root.Release.Namespace }}
+  namespace: {{ .root.Release.Namespace | quote }}
   labels: {{- include "cupel.labels" . | nindent 4 }}
 spec:
   replicas: 1
   serviceName: {{ include "cupel.name" . }}
   podManagementPolicy: Parallel
+  # The volume is the ledger: it outlives the release.
+  persistentVolumeClaimRetentionPolicy: {whenDeleted: Retain, whenScaled: Retain}
   selector:
     matchLabels: {{- include "cupel.selector" . | nindent 6 }}
   template: {{- include "cupel.pod" $pod | nindent 4 }}
@@ -126,18 +140,18 @@ spec:
       spec:
         accessModes: [ReadWriteOnce]
         {{- with .persistence.storageClassName }}
-        storageClassName: {{ . }}
+        storageClassName: {{ . | quote }}
         {{- end }}
-        resources: {requests: {storage: {{ .persistence.size }}}}
+        resources: {requests: {storage: {{ .persistence.size | quote }}}}
 {{- end }}
 
-{{/* dict: root, component, ports (list of {name, port, target}), type, headless */}}
+{{/* dict: root, component, ports (list of {name, port, target}), type, name (else the workload's) */}}
 {{- define "cupel.service" -}}
 apiVersion: v1
 kind: Service
 metadata:
-  name: {{ include "cupel.name" . }}
-  namespace: {{ .root.Release.Namespace }}
+  name: {{ .name | default (include "cupel.name" .) | quote }}
+  namespace: {{ .root.Release.Namespace | quote }}
   labels: {{- include "cupel.labels" . | nindent 4 }}
 spec:
   type: {{ .type | default "ClusterIP" }}
@@ -146,6 +160,19 @@ spec:
     {{- range .ports }}
     - {name: {{ .name }}, port: {{ .port }}, targetPort: {{ .target }}}
     {{- end }}
+{{- end }}
+
+{{/* Services of a router: metrics never leave the cluster with a port that does. dict: root, component, name, router (values) */}}
+{{- define "cupel.routerServices" -}}
+{{- $http := dict "name" "http" "port" (int .router.service.port) "target" "http" -}}
+{{- $metrics := dict "name" "metrics" "port" 9090 "target" "metrics" -}}
+{{- if eq .router.service.type "ClusterIP" -}}
+{{ include "cupel.service" (dict "root" .root "component" .component "name" .name "ports" (list $http $metrics)) }}
+{{- else -}}
+{{ include "cupel.service" (dict "root" .root "component" .component "name" .name "type" .router.service.type "ports" (list $http)) }}
+---
+{{ include "cupel.service" (dict "root" .root "component" .component "name" (printf "%s-metrics" (include "cupel.name" .)) "ports" (list $metrics)) }}
+{{- end }}
 {{- end }}
 
 {{- define "cupel.peers" -}}
@@ -161,7 +188,7 @@ apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
   name: {{ include "cupel.name" . }}
-  namespace: {{ .root.Release.Namespace }}
+  namespace: {{ .root.Release.Namespace | quote }}
   labels: {{- include "cupel.labels" . | nindent 4 }}
 spec:
   podSelector:
@@ -194,7 +221,7 @@ apiVersion: policy/v1
 kind: PodDisruptionBudget
 metadata:
   name: {{ include "cupel.name" . }}
-  namespace: {{ .root.Release.Namespace }}
+  namespace: {{ .root.Release.Namespace | quote }}
   labels: {{- include "cupel.labels" . | nindent 4 }}
 spec:
   maxUnavailable: 1

@@ -134,6 +134,6 @@ async function missingVersions(options: string[], pins: DebPins): Promise<string
       .filter((text) => text !== '');
     if (!served.includes(version)) lines.push(`  ${name}: pinned ${version}, served ${served.join(', ') || 'nothing'}`);
   }
-  if (lines.length === 0) return `cannot download the pinned Debian packages from ${mirror}; is the network there?`;
-  return `${mirror} no longer serves some pinned versions; put the served version and its sha256 (apt-cache show) into deploy/local/debs.json:\n${lines.join('\n')}`;
+  if (lines.length === 0) return `cannot download the pinned Debian packages from the mirror; is the network there?`;
+  return `the mirror no longer serves some pinned versions; put the served version and its sha256 (apt-cache show) into deploy/local/debs.json:\n${lines.join('\n')}`;
 }

@@ -87,7 +87,8 @@ export const consume = <S extends Schema>(context: ConsumeContext, options: Cons
   const stop = new AbortController();
 
   const prepare = async (): Promise<void> => {
-    await ensureStream(jsm, stream);
+    // Its terms are the publisher's: a reader makes it only when it is missing.
+    if (!(await streamConfig(jsm, stream.name))) await ensureStream(jsm, stream);
     await jsm.consumers.add(stream.name, {
       durable_name: durable,
       ack_policy: AckPolicy.Explicit,

@@ -5,20 +5,16 @@ import type { Verdict } from './verdict.ts';
 
 export type Tally = Readonly<Record<Verdict, number>>;
 
-/** Passed checks that one suspicion weighs as much as. */
+/** A model that nobody has checked starts at three in four; good answers bring it near 1, a suspicion weighs as much as four of them. */
+const PRIOR_GOOD = 3;
+const PRIOR_ALL = 4;
 const SUSPICION = 4;
 /** What one proved lie leaves of a score. */
 const AFTER_A_LIE = 0.01;
 
-/**
- * 1 without a stain. Suspicions wear it down and good answers heal it; a proved lie leaves a hundredth, and no number of good answers brings
- * the rest back. Unverifiable answers count for nothing.
- */
-export const scoreOf = (tally: Tally): number => {
-  const weighed = tally.pass + SUSPICION * tally.suspect;
-  const clean = tally.suspect === 0 ? 1 : (tally.pass + 1) / (weighed + 1);
-  return clean * AFTER_A_LIE ** tally.lie;
-};
+/** 0 … 1. A proved lie leaves a hundredth, and no number of good answers brings the rest back. Unverifiable answers count for nothing. */
+export const scoreOf = (tally: Tally): number =>
+  ((tally.pass + PRIOR_GOOD) / (tally.pass + SUSPICION * tally.suspect + PRIOR_ALL)) * AFTER_A_LIE ** tally.lie;
 
 export const reputationOf = (modelId: Hex, tally: Tally, unarbitrated: boolean): Reputation => ({
   version: 1,

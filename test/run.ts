@@ -95,14 +95,17 @@ if ((await run(process.execPath, ['contracts/script/forge.ts', 'build'])) !== 0)
 
 const total: Counts = { passed: 0, failed: 0, skipped: 0 };
 const lines: string[] = [];
+/** Layers that the preflight calls impossible here: counted as skipped, and no fault. */
+let impossible = 0;
 
 for (const layer of layers.filter((l) => wanted.length === 0 || wanted.includes(l.name))) {
   if (layer.name === 'e2e') {
     const missing = (await preflight('cluster')).filter((check) => !check.ok);
     if (missing.length > 0) {
-      lines.push(
-        `${layer.name}: not possible here (${missing.map((check) => `${check.name}: ${check.found}; ${check.remedy}`).join('; ')})`,
-      );
+      total.skipped += 1;
+      impossible += 1;
+      const why = missing.map((check) => `${check.name}: ${check.found}; ${check.remedy}`).join('; ');
+      lines.push(`${layer.name}: skipped, not possible here (${why})`);
       continue;
     }
   }
@@ -122,4 +125,5 @@ for (const layer of layers.filter((l) => wanted.length === 0 || wanted.includes(
 
 console.log(`\n${lines.join('\n')}`);
 console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
-if (total.failed > 0 || (process.env['CI'] === 'true' && total.skipped > 0)) process.exitCode = 1;
+// What was possible and was left out is a fault where nobody looks.
+if (total.failed > 0 || (process.env['CI'] === 'true' && total.skipped > impossible)) process.exitCode = 1;

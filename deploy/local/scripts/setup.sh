@@ -21,7 +21,7 @@ stamp=node_modules/.cupel-stamp
 want=$(cat pnpm-lock.yaml pnpm-workspace.yaml package.json */*/package.json contracts/package.json 2>/dev/null | sha256sum | cut -d' ' -f1)
 if [ "$(cat "$stamp" 2>/dev/null || true)" != "$want" ]; then
   echo 'cupel: installing npm packages (pnpm, frozen lock file)'
-  npm_config_loglevel=error npx -y pnpm@12.21.0 install --frozen-lockfile --reporter=append-only 2>&1 | grep -vE 'Unsupported engine|Progress:|Downloading|packageManager pin' || true
+  npm_config_loglevel=error npx -y "$(node -p 'require("./package.json").config.pnpm')" install --frozen-lockfile --reporter=append-only 2>&1 | grep -vE 'Unsupported engine|Progress:|Downloading|packageManager pin' || true
   [ -x node_modules/.bin/vitest ] || fail 'pnpm install failed; the lines above say why'
   echo "$want" > "$stamp"
 fi

@@ -60,7 +60,7 @@ async function workspaceManifests(checkout: string): Promise<string[]> {
 }
 
 async function installDependencies(checkout: string, manifests: readonly string[], root: string): Promise<void> {
-  const { packageManager, ...manifest }: { packageManager: string } = JSON.parse(await readFile(join(checkout, 'package.json'), 'utf8'));
+  const manifest: { config: { pnpm: string } } = JSON.parse(await readFile(join(checkout, 'package.json'), 'utf8'));
   const work = await mkdtemp(join(tmpdir(), 'cupel-image-'));
   try {
     for (const path of manifests) {
@@ -70,7 +70,7 @@ async function installDependencies(checkout: string, manifests: readonly string[
     }
     // Without the field: pnpm would want to note itself in the frozen lockfile.
     await writeFile(join(work, 'package.json'), JSON.stringify(manifest));
-    await run('npx', ['--yes', packageManager, ...install], { cwd: work, env: { ...inheritedEnvironment, CI: 'true' } });
+    await run('npx', ['--yes', manifest.config.pnpm, ...install], { cwd: work, env: { ...inheritedEnvironment, CI: 'true' } });
     await mkdir(join(root, 'app'), { recursive: true });
     // Nothing in the cluster reads types or source maps, which are more than half of the bytes.
     const filter = (path: string): boolean => !/\.(map|d\.ts|d\.cts|d\.mts)$/.test(path);

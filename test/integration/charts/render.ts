@@ -40,7 +40,9 @@ const podSpec = z.looseObject({
   containers: z.array(container).min(1),
   initContainers: z.array(container).default([]),
   volumes: z
-    .array(z.looseObject({ name: z.string(), secret: z.looseObject({ secretName: z.string() }).optional(), hostPath: z.unknown().optional() }))
+    .array(
+      z.looseObject({ name: z.string(), secret: z.looseObject({ secretName: z.string() }).optional(), hostPath: z.unknown().optional() }),
+    )
     .default([]),
 });
 export type PodSpec = z.output<typeof podSpec>;
@@ -57,7 +59,9 @@ const manifest = z.looseObject({
 });
 export type Manifest = z.output<typeof manifest>;
 
-const withTemplate = z.looseObject({ spec: z.looseObject({ template: z.looseObject({ metadata: z.looseObject({ labels }), spec: podSpec }) }) });
+const withTemplate = z.looseObject({
+  spec: z.looseObject({ template: z.looseObject({ metadata: z.looseObject({ labels }), spec: podSpec }) }),
+});
 const pod = z.looseObject({ metadata: z.looseObject({ labels }), spec: podSpec });
 
 export interface Pod {

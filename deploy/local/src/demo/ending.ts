@@ -26,7 +26,7 @@ const MICRO = 1_000_000n;
 const priceOf = (answer: Answer, cheapId: Hex): bigint =>
   answer.kind === 'chat'
     ? answer.inputUnits * 200_000n + answer.outputUnits * 600_000n
-    : (answer.modelId === cheapId ? 700n : 1000n) * MICRO;
+    : (answer.modelId === cheapId ? 500n : 1000n) * MICRO;
 
 export interface Ending {
   readonly table: string;

@@ -31,7 +31,7 @@ export interface Stage {
 }
 
 /** Share of the integer receipts that the verifier draws. */
-export const SAMPLE_RATE = 0.75;
+export const SAMPLE_RATE = 0.95;
 
 export const newAdminTokens = (): Stage['adminTokens'] => ({ gateway: newToken(), honest: newToken(), cheat: newToken() });
 
@@ -158,7 +158,7 @@ export const releases = (stage: Stage): readonly Release[] => [
       verifier: {
         enabled: true,
         role: 'verifier',
-        epochSeconds: 3,
+        epochSeconds: 1,
         sampleRate: SAMPLE_RATE,
         beaconDelayBlocks: 1,
         models: [

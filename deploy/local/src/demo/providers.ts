@@ -90,11 +90,11 @@ export const digitsCheap = (stage: Stage) =>
       image: stage.images.lyingEngine,
       env: [
         { name: 'LIE_SEED', value: '7' },
-        { name: 'LIE_RATE', value: '0.4' },
+        { name: 'LIE_RATE', value: '0.5' },
         { name: 'LIE_AFTER', value: '3' },
       ],
     },
-    pricing: { perRequest: '0.0007' },
+    pricing: { perRequest: '0.0005' },
     verification: { mode: 'IntegerExecution' },
     stake: { amount: '100' },
     podTemplate: { spec: { containers: [{ name: 'engine', ...small }] } },

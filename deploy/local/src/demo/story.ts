@@ -151,7 +151,7 @@ const setTheStage = async (progress: Progress, stateFolder: string, keep: boolea
       rollout(cluster, 'cupel-system', 'deployment', 'cupel-watcher', 90),
       rollout(cluster, 'gateway', 'deployment', 'gateway-router', 90),
       rollout(cluster, 'gateway', 'statefulset', 'gateway-payment', 90),
-      //V rollout(cluster, 'gateway', 'statefulset', 'gateway-verifier', 90),
+      rollout(cluster, 'gateway', 'statefulset', 'gateway-verifier', 90),
       rollout(cluster, 'gateway', 'deployment', 'gateway-watcher', 90),
       ...['honest', 'cheat'].flatMap((ns) => [
         rollout(cluster, ns, 'deployment', 'edge-router', 90),

@@ -51,7 +51,11 @@ export const judgeChat = ({ params, charged, delivered, own, sequence }: ChatCas
   if (params.temperature === 0) return result(judged('suspect', `a greedy answer differs after ${agreeing} tokens`));
   const next = result(judged('unverifiable', `a sampled answer differs after ${agreeing} tokens; the sequential test goes on`));
   return isSuspect(next.sequence)
-    ? { ...next, verdict: 'suspect', reason: `${next.sequence.differences} sampled answers differ; the sequential test calls it another model` }
+    ? {
+        ...next,
+        verdict: 'suspect',
+        reason: `${next.sequence.differences} sampled answers differ; the sequential test calls it another model`,
+      }
     : next;
 };
 

@@ -45,7 +45,9 @@ export type AuditEpoch = z.output<typeof epochRow>;
 
 /** What the chain says of one epoch; undefined fields: not found. */
 export interface OnChain {
-  readonly commitment: { readonly block: number; readonly from: Hex; readonly to: Hex | undefined; readonly data: Hex; readonly success: boolean } | undefined;
+  readonly commitment:
+    | { readonly block: number; readonly from: Hex; readonly to: Hex | undefined; readonly data: Hex; readonly success: boolean }
+    | undefined;
   readonly beaconHash: Hex | undefined;
 }
 

@@ -66,6 +66,7 @@ interface RawLog {
   readonly topics: readonly Hex[];
   readonly data: Hex;
   readonly transactionHash: Hex;
+  readonly blockNumber: Hex;
 }
 
 const logsOf = (rpc: Rpc, address: Hex, signature: string): Promise<RawLog[]> =>
@@ -82,8 +83,12 @@ export const chainFacts = async (told: Told) => {
   const posted = await logsOf(rpc, contracts.claimManager, 'RootPosted(bytes32,bytes32,bytes32,uint32,uint128,uint256,uint64)');
   const final = await logsOf(rpc, contracts.claimManager, 'ClaimFinalized(bytes32)');
   const redeemed = await logsOf(rpc, contracts.paymentChannels, 'Redeemed(address,address,uint256,bytes)');
+  const timeOf = async (block: Hex): Promise<number> =>
+    Number((await rpc<{ timestamp: string }>('eth_getBlockByNumber', [block, false])).timestamp);
+  const upheldAt = await Promise.all(upheld.map((l) => timeOf(l.blockNumber)));
   return {
-    upheld: upheld.map((l) => ({
+    upheld: upheld.map((l, i) => ({
+      at: upheldAt[i]!,
       digest: l.topics[1]!,
       modelId: l.topics[2]!,
       slashed: wordAt(l.data, 1),

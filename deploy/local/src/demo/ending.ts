@@ -8,7 +8,7 @@ import { askDigits, loadSamples } from './ask.ts';
 import type { Answer } from './ask.ts';
 import { Checks } from './checks.ts';
 import { firstVersionOf } from './grants.ts';
-import { readLedger } from './ledgers.ts';
+import { readIssueTimes, readLedger } from './ledgers.ts';
 import { waitFor } from './kubectl.ts';
 import { readBooks } from './purses.ts';
 import { allTransactions } from './rpc.ts';
@@ -157,6 +157,8 @@ const countUp = async (told: Told, redrawn: Redraw, digitsId: Hex, cheapId: Hex)
     const row = transactions.get(name) ?? { count: 0, gas: 0n, most: 0n };
     transactions.set(name, { count: row.count + 1, gas: row.gas + t.gasUsed, most: t.gasUsed > row.most ? t.gasUsed : row.most });
   }
+  const issued = await readIssueTimes(`${told.volumes}/ledgers/gateway/data-gateway-payment-0`);
+  const slowest = Math.max(0, ...facts.upheld.map((u) => u.at - (issued.get(u.digest) ?? u.at)));
   const slash = facts.slashes[0];
   const facts_ = [
     [
@@ -167,6 +169,7 @@ const countUp = async (told: Told, redrawn: Redraw, digitsId: Hex, cheapId: Hex)
     ['served by the cheat', `${answers.filter((a) => a.modelId === cheapId).length}`],
     ['lies told / sampled and caught', `${told_.length} / ${redrawn.lies}`],
     ['false accusations', `${redrawn.disputes.falseAccusations}`],
+    ['from answer to verdict', `${slowest} s at most`],
     [
       'sample',
       `${redrawn.sampled} of ${redrawn.receipts} receipts, rate ${SAMPLE_RATE}; missing every lie: p = ${redrawn.missEveryLie.toExponential(1)}`,

@@ -44,3 +44,16 @@ export const readLedger = async (folder: string): Promise<LedgerSums> => {
     await dispose();
   }
 };
+
+/** When each receipt was issued, unix seconds, by its digest. */
+export const readIssueTimes = async (folder: string): Promise<ReadonlyMap<string, number>> => {
+  const { copy, dispose } = await copyOf(folder);
+  try {
+    const db = new DatabaseSync(copy);
+    const rows = db.prepare('SELECT receipt_digest AS digest, envelope FROM charges').all() as { digest: string; envelope: string }[];
+    db.close();
+    return new Map(rows.map((r) => [r.digest, Number((JSON.parse(r.envelope) as { receipt: { issuedAt: string } }).receipt.issuedAt)]));
+  } finally {
+    await dispose();
+  }
+};

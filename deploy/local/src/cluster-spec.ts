@@ -29,6 +29,7 @@ export function clusterFiles(stateFolder: string): {
   containerdRoot: string;
   kubelet: string;
   logs: string;
+  podLogs: string;
   auditLog: string;
 } {
   const node = join(stateFolder, 'node');
@@ -40,6 +41,7 @@ export function clusterFiles(stateFolder: string): {
     containerdRoot: join(node, 'containerd'),
     kubelet: join(node, 'kubelet'),
     logs: join(node, 'logs'),
+    podLogs: join(node, 'pod-logs'),
     auditLog: join(node, 'audit.log'),
   };
 }

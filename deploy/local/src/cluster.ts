@@ -141,11 +141,11 @@ export async function down(stateFolder: string = defaultStateFolder): Promise<vo
   }
   sweepCgroups();
   await rm(socketsOf(folder), { recursive: true, force: true });
-  const { node, logs, auditLog } = clusterFiles(folder);
+  const { node, logs, podLogs, auditLog } = clusterFiles(folder);
   if (await exists(node)) {
     await rm(join(folder, 'last'), { recursive: true, force: true });
     await mkdir(join(folder, 'last'));
-    for (const path of [logs, auditLog]) if (await exists(path)) await rename(path, join(folder, 'last', path.split('/').at(-1) ?? 'log'));
+    for (const path of [logs, podLogs, auditLog]) if (await exists(path)) await rename(path, join(folder, 'last', path.split('/').at(-1) ?? 'log'));
     await rm(node, { recursive: true, force: true });
   }
 }

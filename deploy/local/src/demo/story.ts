@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { Contracts } from '@cupel/protocol/wire/config';
@@ -92,6 +92,8 @@ const setTheStage = async (progress: Progress, stateFolder: string, keep: boolea
   const users = newBusUsers();
   const { models, rpc, rpcUrl } = await progress.step('start NATS and a chain', async (note) => {
     note('volumes');
+    // A new chain and new keys: nothing of an earlier run may be found on the disks.
+    await rm(volumes, { recursive: true, force: true });
     const prepared = await prepareModels(join(volumes, 'weights'));
     const ledgers = [
       'gateway/data-gateway-payment-0',

@@ -31,6 +31,8 @@ contract StakeVault is IStakeVault, ReentrancyGuardTransient {
 
     uint256 private constant CHALLENGER_BPS = 1_000;
     uint256 private constant BENEFICIARY_BPS = 2_000;
+    /// Most of the bond that one receipt may take.
+    uint256 private constant REFUND_BPS = 1_250;
     uint256 private constant BPS = 10_000;
 
     address public immutable stakeToken;
@@ -153,7 +155,8 @@ contract StakeVault is IStakeVault, ReentrancyGuardTransient {
         // A receipt without a beneficiary has no victim to pay, and must not make its own dispute revert.
         if (beneficiary == address(0)) return 0;
         StakeAccount storage a = accounts[modelId];
-        paid = Math.min(amount, a.bond);
+        // A provider can price a receipt to itself as it likes: one of them must not take the bond away from the victims.
+        paid = Math.min(amount, Math.mulDiv(a.bond, REFUND_BPS, BPS, Math.Rounding.Ceil));
         if (paid == 0) return 0;
         a.bond -= uint128(paid);
         emit BondRefunded(modelId, receiptDigest, beneficiary, paid);

@@ -1,3 +1,5 @@
+import { createConnection } from 'node:net';
+
 import { BusUnavailable } from '@cupel/bus/bus';
 import type { Bus } from '@cupel/bus/bus';
 import { connectBus } from '@cupel/bus/connection';
@@ -22,6 +24,8 @@ const stream = (scope: string) => ({ name: receiptsStream(scope), subjects: [rec
 
 const HONEST = 'edge.honest.edge';
 const CHEAT = 'edge.cheat.edge';
+const LATE = 'edge.late.edge';
+const GONE = 'edge.gone.edge';
 const GATEWAY = 'gateway.main';
 
 const CLUSTER: readonly { user: string; role: BusRole; scope?: string }[] = [
@@ -32,6 +36,8 @@ const CLUSTER: readonly { user: string; role: BusRole; scope?: string }[] = [
   { user: 'honest-defender', role: 'defender', scope: HONEST },
   { user: 'cheat-router', role: 'edge-router', scope: CHEAT },
   { user: 'cheat-payment', role: 'edge-payment', scope: CHEAT },
+  { user: 'late-payment', role: 'edge-payment', scope: LATE },
+  { user: 'gone-payment', role: 'edge-payment', scope: GONE },
 ];
 const GATEWAY_USERS: readonly { user: string; role: BusRole; scope?: string }[] = [
   { user: 'gw-watcher', role: 'watcher' },
@@ -39,6 +45,23 @@ const GATEWAY_USERS: readonly { user: string; role: BusRole; scope?: string }[] 
   { user: 'gw-payment', role: 'gateway-payment', scope: GATEWAY },
   { user: 'gw-verifier', role: 'verifier', scope: GATEWAY },
 ];
+
+/** What a client of the bus never does: a request with a reply subject of its own choice, over the plain protocol. */
+const rawPublish = async (url: string, user: string, subject: string, reply: string, message: object): Promise<void> => {
+  const { hostname, port } = new URL(url);
+  const socket = createConnection({ host: hostname, port: Number(port) });
+  const text = JSON.stringify(message);
+  socket.write(`CONNECT ${JSON.stringify({ user, pass: PASSWORD, verbose: false, pedantic: false, protocol: 1 })}\r\n`);
+  socket.write(`PUB ${subject} ${reply} ${Buffer.byteLength(text)}\r\n${text}\r\nPING\r\n`);
+  await new Promise<void>((resolve, reject) => {
+    let seen = '';
+    socket.on('error', reject).on('data', (chunk: Buffer) => {
+      seen += chunk.toString();
+      if (seen.includes('-ERR')) reject(new Error(seen));
+      if (seen.includes('PONG')) resolve();
+    });
+  }).finally(() => socket.destroy());
+};
 
 describe('bus permissions, on a real server', () => {
   let nats: Nats;
@@ -161,6 +184,7 @@ describe('bus permissions, on a real server', () => {
       ['gw-payment', 'gw-verifier', GATEWAY],
       ['honest-payment', 'honest-defender', HONEST],
     ] as const) {
+      if (payment === 'honest-payment') await as('operator').ensureStream(stream(scope));
       await as(payment).ensureStream(stream(scope));
       await as(payment).publish(receiptsSubject(scope), { version: 1, text: 'r1' }, { msgId: 'r1' });
       const seen: string[] = [];
@@ -175,6 +199,94 @@ describe('bus permissions, on a real server', () => {
     await expect(as('cheat-payment').publish(receiptsSubject(HONEST), { version: 1, text: 'forged' })).rejects.toThrow(BusUnavailable);
     await expect(as('cheat-payment').ensureStream(stream(HONEST))).rejects.toThrow(BusUnavailable);
   }, 60_000);
+
+  it('lets no edge make or change a stream, so that it cannot take what is said to others', async () => {
+    const mine = { ...stream(CHEAT), subjects: [receiptsSubject(CHEAT), `cupel.v1.${HONEST}.>`] };
+    const waits = as('cheat-payment').ensureStream(mine);
+    waits.catch(() => undefined);
+    await as('honest-router')
+      .call(paymentSubject(HONEST, 'lease'), { version: 1 }, z.object({}), { timeoutMs: 300 })
+      .catch(() => undefined);
+    await as('operator').ensureStream(stream(CHEAT));
+    // Made by the operator, on its terms: what the edge wanted besides is not in it.
+    await expect(waits).rejects.toThrow(`does not take cupel.v1.${HONEST}.>`);
+    await expect(as('cheat-payment').ensureStream(mine)).rejects.toThrow('does not take');
+    await as('cheat-payment').ensureStream({ ...stream(CHEAT), maxBytes: 5e5 });
+    expect(await as('cheat-payment').publish(receiptsSubject(CHEAT), { version: 1, text: 'mine' })).toMatchObject({ sequence: 1 });
+  });
+
+  it('an edge that comes before the operator waits for its stream, without crash or noise', async () => {
+    const logger = memoryLogger();
+    await using bus = await connectBus({ url: nats.url, user: 'late-payment', password: PASSWORD, name: 'late', logger });
+    const publishing = (async () => {
+      await expect(bus.publish(receiptsSubject(LATE), { version: 1, text: 'r' })).rejects.toThrow(BusUnavailable);
+      await bus.ensureStream(stream(LATE));
+      return bus.publish(receiptsSubject(LATE), { version: 1, text: 'r' });
+    })();
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    await as('operator').ensureStream(stream(LATE));
+    expect(await publishing).toMatchObject({ sequence: 1 });
+    expect(logger.lines.filter(({ level }) => level === 'warn' || level === 'error')).toEqual([]);
+    const stops = new AbortController();
+    await using leaving = await connectBus({
+      url: nats.url,
+      user: 'gone-payment',
+      password: PASSWORD,
+      name: 'gone',
+      logger,
+      signal: stops.signal,
+    });
+    const waits = leaving.ensureStream(stream(GONE));
+    setTimeout(() => stops.abort(), 500);
+    await expect(waits).rejects.toThrow(/is not there yet/);
+  });
+
+  it('answers no request whose reply would go elsewhere than to an inbox', async () => {
+    const asked: string[] = [];
+    await using _server = await as('honest-payment').serve(paymentSubject(HONEST, 'charge'), note, ({ text }) => {
+      asked.push(text);
+      return head;
+    });
+    const subject = paymentSubject(HONEST, 'charge');
+    await rawPublish(nats.url, 'honest-router', subject, '$KV.head.latest', { version: 1, text: 'aimed' });
+    await rawPublish(nats.url, 'honest-router', subject, paymentSubject(HONEST, 'payload'), { version: 1, text: 'at a call' });
+    expect(await as('honest-router').call(subject, { version: 1, text: 'plain' }, z.object({}))).toMatchObject({ ok: true });
+    expect(asked).toEqual(['plain']);
+    expect(await as('watcher').kv('head', headState).get('latest')).toBeUndefined();
+  });
+
+  it('takes nothing for an entry that JetStream itself was made to answer onto a key', async () => {
+    const kv = as('watcher').kv('head', headState);
+    await kv.put('latest', head);
+    const seen: (string | undefined)[] = [];
+    await using watch = as('honest-payment')
+      .kv('head', headState)
+      .watch((key, value) => void seen.push(`${key} ${value?.number}`));
+    await watch.ready;
+    // A copy of the newest head as the final one; then an answer about the stream over the newest head.
+    await rawPublish(nats.url, 'cheat-router', '$JS.API.DIRECT.GET.KV_head.$KV.head.latest', '$KV.head.finalized', {});
+    await rawPublish(nats.url, 'cheat-router', '$JS.API.STREAM.INFO.KV_head', '$KV.head.latest', {});
+    await eventually('the entry to be covered', async () => (await kv.get('latest')) === undefined);
+    expect(await kv.get('finalized')).toBeUndefined();
+    expect(await kv.entries()).toEqual(new Map());
+    await kv.put('latest', { ...head, number: 2 });
+    await eventually('the next head', () => seen.includes('latest 2'));
+    expect(seen).toEqual(['latest 1', 'latest 2']);
+    await kv.delete('latest');
+  });
+
+  it('keeps payloads and consents from the routers', async () => {
+    await using _edge = await as('honest-payment').serve(paymentSubject(HONEST, 'payload'), note, () => ({ text: 'secret' }));
+    await using _gateway = await as('gw-payment').serve(`cupel.v1.${GATEWAY}.payment.*`, note, () => ({ text: 'secret' }));
+    const ask = (user: string, subject: string) =>
+      as(user).call(subject, { version: 1, text: '' }, z.object({ text: z.string() }), { timeoutMs: 300 });
+    await expect(ask('honest-router', paymentSubject(HONEST, 'payload'))).rejects.toThrow(BusUnavailable);
+    await expect(ask('gw-router', paymentSubject(GATEWAY, 'payload'))).rejects.toThrow(BusUnavailable);
+    await expect(ask('gw-router', paymentSubject(GATEWAY, 'consent'))).rejects.toThrow(BusUnavailable);
+    for (const call of ['authenticate', 'lease', 'release', 'voucher', 'charge', 'receipt', 'outgoing'] as const)
+      expect(await ask('gw-router', paymentSubject(GATEWAY, call))).toMatchObject({ ok: true });
+    expect(await ask('honest-defender', paymentSubject(HONEST, 'payload'))).toMatchObject({ ok: true });
+  });
 
   it('lets the verifier write reputation, ask for consent, and the gateway read it', async () => {
     const bucket = z.object({ version: version1, text: z.string() });

@@ -9,7 +9,7 @@ import type { MarketEvent } from '@cupel/chain/events';
 import type { Child } from '@cupel/local/processes/child';
 import type { Hex } from '@cupel/protocol/hex';
 import { claimPostValue, engineList } from '@cupel/protocol/wire/bus';
-import { claimsPostSubject, edgeScope } from '@cupel/protocol/wire/subjects';
+import { claimsPostSubject, edgeScope, receiptsSubject } from '@cupel/protocol/wire/subjects';
 import { eventually } from '@cupel/testing/wait';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
@@ -249,7 +249,7 @@ describe('the operator, with a real control plane, chain and bus', () => {
   test('the edge learns of the engine, and kubectl tells the story', async () => {
     const list = await world.routers.honest.kv('engines', engineList).get('honest.edge');
     expect(list?.engines).toMatchObject([
-      { publicName: 'digits', kind: 'integer', url: 'http://digits-engine.honest.svc:8000', draining: false },
+      { publicName: 'digits', kind: 'integer', url: 'http://digits-engine.honest.svc:8000', draining: false, outputLength: 10 },
     ]);
     const table = await world.plane.kubectl(['get', 'modelproviders', '-n', 'honest']);
     expect(table).toMatch(/NAME +READY +REASON +MODEL +ENGINE +POOL +REPLICAS +PRICE +STAKE +AGE/);
@@ -443,6 +443,12 @@ describe('the operator, with a real control plane, chain and bus', () => {
     await world.nats.restart({ wipe: true });
     const list = await eventually('the list to be back', () => world.routers.honest.kv('engines', engineList).get('honest.edge'), 40_000);
     expect(list.engines).toMatchObject([{ publicName: 'digits', draining: false }]);
+    // The edge may make no stream: its receipts find the one that the operator has made again.
+    await eventually(
+      'the stream of receipts',
+      () => world.edges.honest.publish(receiptsSubject(edgeScope('honest', 'edge')), { version: 1 }),
+      20_000,
+    );
   }, 60_000);
 
   test('claims: an edge posts a root of its own version, another edge may not, and it is finalized after its window', async () => {

@@ -41,6 +41,7 @@ describe('money on its way from the consumer to the provider', () => {
   let model: Awaited<ReturnType<TestMarket['registerModel']>>;
   const ports = { gateway: 0, edge: 0 };
   const claimsAsked: string[] = [];
+  let restartGateway: (over: object) => Promise<void>;
 
   const signerOf = (account: number) => signerFromKey(anvil.accounts[account]!.privateKey);
 
@@ -116,19 +117,26 @@ describe('money on its way from the consumer to the provider', () => {
       };
       const running = await startPayment(file(`${role}.json`, JSON.stringify(config)));
       stack.defer(async () => void (await running.stop()));
+      return { running, config };
     };
     const settle = (keyFile: string) => ({ thresholdBaseUnits: '1000000000', safetySeconds: 60, keyFile });
-    await start('gateway', {
+    const gatewayRole = {
+      payerKeyFile: file('payer', anvil.accounts[GATEWAY]!.privateKey),
+      providerDepositBaseUnits: '10000000',
+      maxPrepaidBaseUnits: '5000000',
+      headroomBaseUnits: '1000000',
+      withdrawDelaySeconds: 86_400,
+    };
+    const first = await start('gateway', {
       payee: signerOf(GATEWAY_PAYOUT).address,
       settle: settle(file('gateway-payout', anvil.accounts[GATEWAY_PAYOUT]!.privateKey)),
-      gateway: {
-        payerKeyFile: file('payer', anvil.accounts[GATEWAY]!.privateKey),
-        providerDepositBaseUnits: '10000000',
-        maxPrepaidBaseUnits: '5000000',
-        headroomBaseUnits: '1000000',
-        withdrawDelaySeconds: 86_400,
-      },
+      gateway: gatewayRole,
     });
+    restartGateway = async (over) => {
+      await first.running.stop();
+      const again = await startPayment(file('gateway.json', JSON.stringify({ ...first.config, gateway: { ...gatewayRole, ...over } })));
+      stack.defer(async () => void (await again.stop()));
+    };
     await start('edge', {
       payee: model.owner,
       settle: settle(file('provider', anvil.accounts[PROVIDER]!.privateKey)),
@@ -295,5 +303,21 @@ describe('money on its way from the consumer to the provider', () => {
       return totals.creditedMicro !== '0' && totals.creditedMicro;
     });
     expect(credited).toBe(String(PRICE));
+  });
+
+  test('an idle channel is exited on chain, and what the provider has not earned comes back', { timeout: 60_000 }, async () => {
+    await restartGateway({ idleExitSeconds: 1 });
+    const own = async () => {
+      const { outgoing: rows } = await manage<{ outgoing: { status: string; settled: string }[] }>('gateway', 'GET', '/ledger');
+      expect(rows).toHaveLength(1);
+      return rows[0]!;
+    };
+    await eventually('the exit to be seen', async () => (await own()).status === 'closing', 20_000);
+    const before = await dollars(signerOf(GATEWAY).address);
+    await anvil.rpc('evm_increaseTime', [86_400]);
+    await eventually('the rest to be withdrawn', async () => (await own()).status === 'closed', 20_000);
+    const owed = (5n * PRICE + 999_999n) / 1_000_000n;
+    expect((await own()).settled).toBe(String(owed));
+    expect((await dollars(signerOf(GATEWAY).address)) - before).toBe(10_000_000n - owed);
   });
 });

@@ -11,7 +11,7 @@ import { freePorts } from '@cupel/local/processes/child';
 import { startNats } from '@cupel/local/processes/nats';
 import { baseUnits } from '@cupel/protocol/money';
 import { probeValue } from '@cupel/protocol/wire/bus';
-import { headState, registryEntry } from '@cupel/protocol/wire/projections';
+import { headState, registryEntry, stakeState } from '@cupel/protocol/wire/projections';
 import type { RegistryEntry } from '@cupel/protocol/wire/projections';
 import { kvKey, probeSubject } from '@cupel/protocol/wire/subjects';
 import { memoryLogger } from '@cupel/testing/logger';
@@ -65,7 +65,7 @@ beforeAll(async () => {
   [port, metricsPort] = (await freePorts(2)) as [number, number];
   await writeFile(join(folder, 'user'), 'router\n');
   await writeFile(join(folder, 'password'), 'nats-password-of-the-test\n');
-  const names = ['loopback', 'metadata', 'apiserver', 'localhost', 'mapped', 'unspecified'];
+  const names = ['loopback', 'metadata', 'apiserver', 'localhost', 'mapped', 'unspecified', 'service-host'];
   const config = {
     role: 'gateway',
     scope: 'gateway.main',
@@ -94,7 +94,7 @@ beforeAll(async () => {
     }),
   );
   child = spawn(process.execPath, [MAIN], {
-    env: { ...process.env, CUPEL_CONFIG: join(folder, 'config.json') },
+    env: { ...process.env, CUPEL_CONFIG: join(folder, 'config.json'), KUBERNETES_SERVICE_HOST: '10.96.0.77' },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   child.stdout!.on('data', (chunk: Buffer) => (log += chunk.toString()));
@@ -131,6 +131,8 @@ const publish = async (name: string, endpoint: string): Promise<void> => {
     faults: 0,
     registeredAtBlock: 1,
   };
+  const stake = { staked: 100n, locked: 0n, unbonding: 0n, unbondEnd: 0, bond: 1_000_000n, slashed: 0n } as const;
+  await bus.kv('stakes', stakeState).put(kvKey(entry.modelId), { version: 1, modelId: entry.modelId, ...stake });
   await bus.kv('registry', registryEntry).put(kvKey(entry.modelId), entry);
 };
 
@@ -140,7 +142,7 @@ test('it is ready only when it has read the registry', async () => {
     return text.includes('registry') && ([status, text] as const);
   });
   expect(failing).toEqual([503, expect.stringContaining('registry: the registry bucket has not been read yet')]);
-  for (const bucket of ['registry', 'head', 'reputation']) await bus.ensureKv(bucket);
+  for (const bucket of ['registry', 'stakes', 'head', 'reputation']) await bus.ensureKv(bucket);
   await bus
     .kv('head', headState)
     .put('latest', { version: 1, number: 1, hash: bytes32(), timestamp: Math.floor(Date.now() / 1000), seenAtMs: Date.now() });
@@ -155,6 +157,7 @@ test.each([
   ['unspecified', () => `http://0.0.0.0:${victimPort}`],
   ['metadata', () => 'http://169.254.169.254'],
   ['apiserver', () => 'https://10.96.0.1'],
+  ['service-host', () => 'https://10.96.0.77'],
 ])('a provider whose endpoint is %s is not asked', async (name, endpoint) => {
   await publish(name, endpoint());
   const ask = () =>
@@ -168,6 +171,12 @@ test.each([
     error: { code: expect.stringMatching(/^(upstream_failed|no_provider)$/), type: 'server_error' },
   });
   expect(knocked).toEqual([]);
+});
+
+test("the cluster's API server is never dialled, although its range is allowed and nobody configured its address", () => {
+  const lines = log.split('\n').filter((line) => line.includes('https://10.96.0.77'));
+  expect(lines.length).toBeGreaterThan(0);
+  expect(lines.every((line) => line.includes('a denied address'))).toBe(true);
 });
 
 test('the metrics tell why, the log holds no secret', async () => {

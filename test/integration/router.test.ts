@@ -329,6 +329,27 @@ describe('failures', () => {
     expect([answer.status, (await errorOf(answer)).code]).toEqual([402, 'insufficient_voucher']);
   });
 
+  test('a provider without stake or bond, or one that takes them out, is neither asked nor listed', async () => {
+    for (const change of [{ staked: 0n }, { bond: 0n }, { unbondEnd: 1_900_000_000 }]) {
+      await honest.stake(change);
+      const answer = await post('/v1/chat/completions', ask);
+      expect([answer.status, (await errorOf(answer)).code]).toEqual([503, 'no_provider']);
+      expect((await client.models.list()).data).toEqual([]);
+    }
+    expect(honest.seen).toEqual([]);
+    expect(world.payment.calls).not.toContain('outgoing');
+    await honest.stake();
+    expect((await post('/v1/chat/completions', ask)).status).toBe(200);
+  });
+
+  test('a provider that demands a voucher beyond what it can have counted gets none, and another one answers', async () => {
+    const greedy = await world.addProvider('greedy', stack.use(await startScriptEngine()), 1n);
+    greedy.payment.demands = 500_000n;
+    for (let i = 0; i < 5; i++) expect((await post('/v1/chat/completions', ask)).status).toBe(200);
+    expect(greedy.seen.length).toBeGreaterThan(0);
+    expect(world.payment.outgoing.get(greedy.payment.payee)!.signed).toBeLessThan(100n);
+  });
+
   test('a draining engine gets nothing new: its provider says so and another one answers', async () => {
     const other = stack.use(await startScriptEngine());
     await world.addProvider('other', other, 9n);

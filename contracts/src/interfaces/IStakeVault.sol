@@ -51,7 +51,7 @@ interface IStakeVault {
     /// @return taken what there was to take
     function slash(bytes32 modelId, uint256 amount, address challenger, address beneficiary) external returns (uint256 taken);
 
-    /// @notice Pays a victim from the bond, up to what is left of it. Only the slasher; never reverts at zero.
+    /// @notice Pays a victim from the bond, at most an eighth (rounded up) of what is left of it. Only the slasher; never reverts at zero.
     /// @return paid what there was to pay
     function refundBond(bytes32 modelId, bytes32 receiptDigest, address beneficiary, uint256 amount) external returns (uint256 paid);
 

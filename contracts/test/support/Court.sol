@@ -12,7 +12,7 @@ import {TinyModel} from "./TinyModel.sol";
 /// @title A staked integer model, its receipts, and cases about them
 abstract contract Court is Market {
     uint256 internal constant STAKE = 1_000e18;
-    uint256 internal constant BOND = 5_000;
+    uint256 internal constant BOND = 20_000;
     uint128 internal constant PRICE_MICRO = 1_499_999_999;
     uint256 internal constant PRICE = 1_500;
 

@@ -58,12 +58,21 @@ contract DisputeManagerTest is Court {
         eq(registry.model(modelId).faults, 2, "faults");
     }
 
+    /// A provider that disputes a receipt to itself, priced beyond all measure, does not get its bond back with it.
+    function test_challenge_aHugePriceTakesAnEighthOfTheBond() public {
+        Receipt memory r = receiptOf("r", keccak256("lie"));
+        r.price = type(uint64).max;
+        challengeAs(victim, caseOf(r));
+        eq(dollar.balanceOf(victim), BOND / 8, "refund");
+        eq(vault.account(modelId).bond, BOND - BOND / 8, "what other victims find");
+    }
+
     /// With nothing left, a verdict is still recorded and nothing reverts.
     function test_challenge_atZeroBalance() public {
         challengeAs(victim, lie("r"));
         vm.startPrank(address(disputes));
         vault.slash(modelId, type(uint256).max, STRANGER, STRANGER);
-        vault.refundBond(modelId, "x", STRANGER, type(uint256).max);
+        while (vault.refundBond(modelId, "x", STRANGER, type(uint256).max) != 0) {}
         vm.stopPrank();
         Case memory c = lie("s");
         expectEvent(address(disputes));

@@ -188,14 +188,33 @@ contract StakeVaultTest is Market {
     }
 
     function test_refundBond() public {
-        stakeModel(modelId, 0, 10);
+        stakeModel(modelId, 0, 80);
         expectEvent(address(vault));
         emit IStakeVault.BondRefunded(modelId, "d", victim, 7);
         vm.startPrank(address(disputes));
         eq(vault.refundBond(modelId, "d", victim, 7), 7, "paid");
-        eq(vault.refundBond(modelId, "e", victim, 7), 3, "what is left");
-        eq(dollar.balanceOf(victim), 10, "victim");
-        _check(0, 0, 0, 0);
+        _check(0, 0, 0, 73);
+        eq(vault.refundBond(modelId, "e", victim, 11), 10, "an eighth of what is left, rounded up");
+        eq(dollar.balanceOf(victim), 17, "victim");
+        _check(0, 0, 0, 63);
+    }
+
+    /// However high the price in a receipt that a provider wrote to itself: most of the bond stays for the others.
+    function test_refundBond_oneReceiptTakesAnEighthAtMost() public {
+        stakeModel(modelId, 0, 8_000_000);
+        vm.startPrank(address(disputes));
+        eq(vault.refundBond(modelId, "d", victim, type(uint256).max), 1_000_000, "an eighth");
+        _check(0, 0, 0, 7_000_000);
+    }
+
+    /// Rounding leaves nothing behind that no refund can reach.
+    function test_refundBond_reachesTheLastUnit() public {
+        stakeModel(modelId, 0, 3);
+        vm.startPrank(address(disputes));
+        for (uint256 i = 0; i < 3; ++i) {
+            eq(vault.refundBond(modelId, "d", victim, 5), 1, "one unit");
+        }
+        eq(vault.refundBond(modelId, "d", victim, 5), 0, "nothing is left");
     }
 
     /// A payment token that refuses the victim must not stop a verdict, nor keep the money.
@@ -204,9 +223,9 @@ contract StakeVaultTest is Market {
         StakeVault.Settings memory s = vaultSettings(address(registry), address(claims), address(this));
         s.paymentToken = address(hostile);
         StakeVault v = new StakeVault(s);
-        hostile.mint(address(this), 10);
-        hostile.approve(address(v), 10);
-        v.deposit(modelId, 0, 10);
+        hostile.mint(address(this), 56);
+        hostile.approve(address(v), 56);
+        v.deposit(modelId, 0, 56);
         hostile.setBlocked(victim, true);
         expectEvent(address(v));
         emit IStakeVault.Credited(address(hostile), victim, 7);

@@ -99,7 +99,10 @@ export interface Kv<T> {
 export interface Bus extends AsyncDisposable {
   /** Request and reply. Throws {@link BusUnavailable} or {@link BusFault}; a refusal is a value. `payload` must carry `version: 1`. */
   call<S extends Schema>(subject: string, payload: object, value: S, options?: CallOptions): Promise<CallResult<z.output<S>>>;
-  /** A request that does not fit `request` is refused with `invalid_field`. Resolves when the server knows of it. */
+  /**
+   * A request that does not fit `request` is refused with `invalid_field`; one whose reply would not go to an inbox is left unheard. Resolves
+   * when the server knows of it.
+   */
   serve<S extends Schema>(
     subject: string,
     request: S,
@@ -108,7 +111,10 @@ export interface Bus extends AsyncDisposable {
   ): Promise<AsyncDisposable>;
   /** To a JetStream stream, with its acknowledgement. Throws {@link BusUnavailable} when no stream has taken it. */
   publish(subject: string, data: object, options?: PublishOptions): Promise<PublishAck>;
-  /** Creates or updates a stream and reads its configuration back; throws {@link BusFault} when the server did not apply it. */
+  /**
+   * Creates or updates a stream and reads its configuration back; throws {@link BusFault} when the server did not apply it. A user that may
+   * not make it gets the stream as its maker made it, and waits up to 30 s for it; then {@link BusUnavailable}.
+   */
   ensureStream(options: StreamOptions): Promise<void>;
   /** Reads a stream for ever; makes stream and consumer anew when they are deleted. */
   consume<S extends Schema>(options: ConsumeOptions<S>): Promise<AsyncDisposable>;

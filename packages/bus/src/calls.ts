@@ -9,6 +9,7 @@ import { z } from 'zod';
 import { BusFault, BusUnavailable } from './bus.ts';
 import type { CallOptions, CallResult, Handler, Schema, ServeOptions } from './bus.ts';
 import { encodeMessage, parseMessage } from './encoding.ts';
+import { isInbox } from './inbox.ts';
 
 const DEFAULT_TIMEOUT_MS = 2000;
 
@@ -80,6 +81,11 @@ export const serve = async <S extends Schema>(
     callback(err, message) {
       if (err) {
         logger.error({ err, subject }, 'a subscription failed; the user may lack the permission');
+        return;
+      }
+      // Whoever asks chooses where the reply goes: with our rights it would reach buckets and calls that are closed to the asker.
+      if (!isInbox(message.reply)) {
+        logger.warn({ subject: message.subject }, 'a request is left unheard: its reply would not go to an inbox');
         return;
       }
       const work = answer(message)

@@ -20,7 +20,7 @@ export interface BusOptions {
   readonly logger: Logger;
   /** A message was given up by `consume`; for a metric. */
   readonly onPoison?: (stream: string, why: string) => void;
-  /** Ends waiting for a first connection. */
+  /** Ends waiting for a first connection, and for a stream that another user makes. */
   readonly signal?: AbortSignal;
 }
 
@@ -36,8 +36,11 @@ export const connectBus = async (options: BusOptions): Promise<Bus> => {
   const nc = await firstConnection(options);
   let problem: string | undefined;
   let epoch = 0;
+  const denied = new Set<string>();
+  const closing = new AbortController();
+  const stopping = options.signal ? AbortSignal.any([options.signal, closing.signal]) : closing.signal;
   const followStatus = async (): Promise<void> => {
-    for await (const { type, data } of nc.status()) {
+    for await (const { type, data, permissionContext } of nc.status()) {
       const about = typeof data === 'string' || typeof data === 'number' ? String(data) : JSON.stringify(data);
       if (type === Events.Disconnect) {
         problem = 'disconnected from NATS';
@@ -45,7 +48,11 @@ export const connectBus = async (options: BusOptions): Promise<Bus> => {
       } else if (type === Events.Reconnect) {
         problem = undefined;
         epoch += 1;
+        denied.clear();
         logger.info({ server: about }, 'connected to NATS again');
+      } else if (type === Events.Error && /^\$JS\.API\.STREAM\.(?:CREATE|UPDATE)\./.test(permissionContext?.subject ?? '')) {
+        // Who wanted to make it knows, and goes on with what its maker makes.
+        logger.debug({ subject: permissionContext?.subject }, 'this user may not make a stream');
       } else if (type === Events.Error) {
         logger.error({ problem: about }, 'NATS reports an error; a permission may be missing');
       }
@@ -58,6 +65,7 @@ export const connectBus = async (options: BusOptions): Promise<Bus> => {
   const jsm = await nc.jetstreamManager({ checkAPI: false, timeout: 3000 });
   const kvContext = { nc, js, jsm, logger, inboxPrefix: inboxPrefix(options.user ?? ''), epoch: () => epoch };
   const onPoison = options.onPoison ?? (() => undefined);
+  const streams = { jsm, logger, denied, stopping };
   const open = new Set<AsyncDisposable>();
   const keep = <D extends AsyncDisposable>(disposable: D): D => {
     open.add(disposable);
@@ -68,8 +76,8 @@ export const connectBus = async (options: BusOptions): Promise<Bus> => {
     call: (subject, payload, value, callOptions = {}) => call(nc, subject, payload, value, callOptions),
     serve: async (subject, request, handler, serveOptions = {}) => keep(await serve(nc, logger, subject, request, handler, serveOptions)),
     publish: (subject, data, { msgId } = {}) => publish(js, subject, data, msgId),
-    ensureStream: (stream) => ensureStream(jsm, stream),
-    consume: async (consumeOptions) => keep(consume({ js, jsm, logger, onPoison }, consumeOptions)),
+    ensureStream: (stream) => ensureStream(streams, stream),
+    consume: async (consumeOptions) => keep(consume({ ...streams, js, onPoison }, consumeOptions)),
     kv(bucket, schema) {
       const kv = openKv(kvContext, bucket, schema);
       return { ...kv, watch: (onChange, watchOptions) => keep(kv.watch(onChange, watchOptions)) };
@@ -77,6 +85,7 @@ export const connectBus = async (options: BusOptions): Promise<Bus> => {
     ensureKv: (bucket) => ensureBucket(jsm, bucket),
     status: () => (nc.isClosed() ? 'the connection to NATS is closed' : problem),
     async [Symbol.asyncDispose]() {
+      closing.abort();
       await Promise.all([...open].map((d) => d[Symbol.asyncDispose]()));
       if (nc.isClosed()) return;
       await Promise.race([nc.drain().catch(() => undefined), pause(3000)]);

@@ -1,11 +1,21 @@
 import type { Logger } from '@cupel/protocol/log';
 import { DiscardPolicy, RetentionPolicy, StorageType } from 'nats';
-import type { JetStreamClient, JetStreamManager, NatsConnection } from 'nats';
+import type { JetStreamClient, JetStreamManager, MsgHdrs, NatsConnection } from 'nats';
 
 import { streamConfig, unavailable } from './streams.ts';
 
 export const bucketStream = (bucket: string): string => `KV_${bucket}`;
 export const keySubject = (bucket: string, key: string): string => `$KV.${bucket}.${key}`;
+
+/** Carries `<bucket>/<key>` on every entry and deletion that a writer makes. */
+export const WRITTEN_FOR = 'Cupel-Key';
+
+/**
+ * Whether a writer wrote this message for this key. Who may ask JetStream anything may aim its reply at a key: an answer about a stream, or
+ * a copy of the entry of another key. Such a message is no entry.
+ */
+export const isWrittenFor = (headers: MsgHdrs | undefined, bucket: string, key: string): boolean =>
+  headers?.get(WRITTEN_FOR) === `${bucket}/${key}`;
 
 export interface KvContext {
   readonly nc: NatsConnection;

@@ -2,7 +2,7 @@ import { AckPolicy, DeliverPolicy, createInbox, nanos, nuid } from 'nats';
 import type { Msg } from 'nats';
 
 import type { KvChange, Watch, WatchOptions } from './bus.ts';
-import { bucketStream, keySubject } from './kv-bucket.ts';
+import { bucketStream, isWrittenFor, keySubject } from './kv-bucket.ts';
 import type { KvContext } from './kv-bucket.ts';
 import { pause } from './pause.ts';
 
@@ -49,6 +49,10 @@ export const watchBucket = <T>(
         missing.delete(key);
         report(key, data);
       },
+      foreign(key) {
+        missing.delete(key);
+        logger.error({ bucket, entry: key }, 'an entry was not written by its writer; what was there before stays');
+      },
       async complete() {
         ready.resolve();
         if (missing.size === 0) return;
@@ -85,6 +89,8 @@ export const watchBucket = <T>(
 
 interface SessionSink {
   entry(key: string, data: Uint8Array | undefined): void;
+  /** Something lies over the entry that no writer wrote for it. */
+  foreign(key: string): void;
   /** Every value that stood in the bucket at the session's start has been given. */
   complete(): Promise<void>;
 }
@@ -120,8 +126,10 @@ const runSession = async (context: KvContext, bucket: string, key: string, stop:
       return;
     }
     delivered += 1;
+    const entry = message.subject.slice(prefix.length);
     const operation = message.headers?.get('KV-Operation') ?? '';
-    sink.entry(message.subject.slice(prefix.length), operation === '' ? message.data : undefined);
+    if (isWrittenFor(message.headers, bucket, entry)) sink.entry(entry, operation === '' ? message.data : undefined);
+    else sink.foreign(entry);
     if (info.pending === 0) complete();
   };
 

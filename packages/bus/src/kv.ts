@@ -5,7 +5,7 @@ import type { z } from 'zod';
 import { BusFault } from './bus.ts';
 import type { Kv, Schema } from './bus.ts';
 import { encodeFitting, parseMessage } from './encoding.ts';
-import { bucketStream, keySubject } from './kv-bucket.ts';
+import { WRITTEN_FOR, bucketStream, isWrittenFor, keySubject } from './kv-bucket.ts';
 import type { KvContext } from './kv-bucket.ts';
 import { watchBucket } from './kv-watch.ts';
 import { pause } from './pause.ts';
@@ -22,6 +22,7 @@ export const openKv = <S extends Schema>(context: KvContext, bucket: string, sch
   const write = async (key: string, data: Uint8Array, operation?: 'DEL'): Promise<number> => {
     checkKey(key);
     const h = headers();
+    h.set(WRITTEN_FOR, `${bucket}/${key}`);
     if (operation) h.set(OPERATION, operation);
     try {
       return (await js.publish(keySubject(bucket, key), data, { timeout: API_TIMEOUT_MS, headers: h })).seq;
@@ -51,6 +52,10 @@ export const openKv = <S extends Schema>(context: KvContext, bucket: string, sch
       const code = found.headers?.code ?? 0;
       if (code === 404) return undefined;
       if (code >= 300) throw unavailable(`bucket ${bucket} cannot be read`, new Error(found.headers?.description));
+      if (!isWrittenFor(found.headers, bucket, key)) {
+        logger.error({ bucket, entry: key }, 'an entry was not written by its writer and is treated as absent');
+        return undefined;
+      }
       return (found.headers?.get(OPERATION) ?? '') === '' ? decode(key, found.data) : undefined;
     },
     put: async (key, value) => write(key, encodeFitting(schema, value, `${bucket}/${key}`)),

@@ -40,6 +40,9 @@ export interface BusPermissions {
 
 const PROJECTIONS = ['registry', 'channels', 'stakes', 'claims', 'disputes', 'head'] as const satisfies readonly KvBucket[];
 
+/** What a router of either role asks. Payloads and consents are not for it: it meets the internet. */
+const ROUTER_CALLS = ['lease', 'release', 'voucher', 'charge', 'receipt'] as const satisfies readonly PaymentCall[];
+
 const join = (...parts: readonly BusPermissions[]): BusPermissions => ({
   publish: [...new Set(parts.flatMap((p) => p.publish))],
   subscribe: [...new Set(parts.flatMap((p) => p.subscribe))],
@@ -65,15 +68,19 @@ const writes = (bucket: KvBucket): BusPermissions => {
   return calls(`$JS.API.STREAM.INFO.${stream}`, `$JS.API.STREAM.CREATE.${stream}`, keySubject(bucket, '>'));
 };
 
-const makesStream = (scope: Scope): BusPermissions => {
-  const stream = receiptsStream(scope);
-  return calls(`$JS.API.STREAM.INFO.${stream}`, `$JS.API.STREAM.CREATE.${stream}`, `$JS.API.STREAM.UPDATE.${stream}`);
-};
+const looksAtStream = (scope: Scope): BusPermissions => calls(`$JS.API.STREAM.INFO.${receiptsStream(scope)}`);
+
+/**
+ * The name of a stream is in the subject, but not what it takes: whoever may make one may have everything that is said in the account. A
+ * gateway's account has one party; the streams of edges, of many tenants, are made by the operator.
+ */
+const makesStream = (stream: string): BusPermissions =>
+  calls(`$JS.API.STREAM.INFO.${stream}`, `$JS.API.STREAM.CREATE.${stream}`, `$JS.API.STREAM.UPDATE.${stream}`);
 
 const consumes = (scope: Scope): BusPermissions => {
   const stream = receiptsStream(scope);
   return join(
-    makesStream(scope),
+    looksAtStream(scope),
     calls(
       `$JS.API.CONSUMER.CREATE.${stream}.*`,
       `$JS.API.CONSUMER.INFO.${stream}.*`,
@@ -102,34 +109,47 @@ export const permissionsOf = ({ user, role, scope }: BusUser): BusPermissions =>
       inbox,
       serves(ALL_CLAIMS_POST),
       calls(probeSubject('edge.*.*')),
+      makesStream('*'),
       writes('engines'),
       reads('engines'),
       readsAll(...PROJECTIONS, 'reputation'),
     );
   }
   if (role === 'watcher') return join(inbox, ...PROJECTIONS.map(writes), readsAll(...PROJECTIONS));
-  if (scope === undefined || !/^(?:gateway\.[\w-]+|edge\.[\w-]+\.[\w-]+)$/.test(scope)) {
+  if (scope === undefined || !/^(?:gateway\.[A-Za-z0-9-]+|edge\.[A-Za-z0-9-]+\.[A-Za-z0-9-]+)$/.test(scope)) {
     throw new Error(`user "${user}" with role ${role} needs a scope: gateway.<name> or edge.<namespace>.<name>`);
   }
   const allPayment = `cupel.v1.${scope}.payment.*`;
   switch (role) {
     case 'edge-router':
-      return join(inbox, calls(allPayment), serves(probeSubject(scope)), reads('engines', ownEngines(scope)), readsAll(...PROJECTIONS));
+      return join(
+        inbox,
+        payment(scope, ...ROUTER_CALLS, 'session'),
+        serves(probeSubject(scope)),
+        reads('engines', ownEngines(scope)),
+        readsAll(...PROJECTIONS),
+      );
     case 'edge-payment':
       return join(
         inbox,
         serves(allPayment),
         calls(claimsPostSubject(scope), receiptsSubject(scope)),
-        makesStream(scope),
+        looksAtStream(scope),
         reads('engines', ownEngines(scope)),
         readsAll(...PROJECTIONS),
       );
     case 'defender':
       return join(inbox, payment(scope, 'payload', 'receipt'), consumes(scope), readsAll(...PROJECTIONS));
     case 'gateway-router':
-      return join(inbox, calls(allPayment), readsAll(...PROJECTIONS, 'reputation'));
+      return join(inbox, payment(scope, ...ROUTER_CALLS, 'authenticate', 'outgoing'), readsAll(...PROJECTIONS, 'reputation'));
     case 'gateway-payment':
-      return join(inbox, serves(allPayment), calls(receiptsSubject(scope)), makesStream(scope), readsAll(...PROJECTIONS, 'reputation'));
+      return join(
+        inbox,
+        serves(allPayment),
+        calls(receiptsSubject(scope)),
+        makesStream(receiptsStream(scope)),
+        readsAll(...PROJECTIONS, 'reputation'),
+      );
     case 'verifier':
       return join(
         inbox,

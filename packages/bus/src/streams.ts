@@ -1,5 +1,5 @@
 import type { Logger } from '@cupel/protocol/log';
-import { AckPolicy, DeliverPolicy, DiscardPolicy, NatsError, RetentionPolicy, StorageType, nanos } from 'nats';
+import { AckPolicy, DeliverPolicy, DiscardPolicy, ErrorCode, NatsError, RetentionPolicy, StorageType, nanos } from 'nats';
 import type { JetStreamClient, JetStreamManager, JsMsg, StreamConfig } from 'nats';
 import type { z } from 'zod';
 
@@ -26,7 +26,21 @@ export const streamConfig = async (jsm: JetStreamManager, name: string): Promise
 export const unavailable = (what: string, cause: unknown): BusUnavailable =>
   new BusUnavailable(`${what}: ${cause instanceof Error ? cause.message : 'unknown error'}`, { cause });
 
-export const ensureStream = async (jsm: JetStreamManager, options: StreamOptions): Promise<void> => {
+export interface StreamsContext {
+  readonly jsm: JetStreamManager;
+  readonly logger: Logger;
+  /** Streams that this user may not make: asked once per connection, then left to their maker. */
+  readonly denied: Set<string>;
+  /** Ends waiting for another's stream. */
+  readonly stopping: AbortSignal;
+}
+
+/** Long enough for an operator that restarts; then the caller is told. */
+const GIVEN_WITHIN_MS = 30_000;
+const GIVEN_POLL_MS = 300;
+
+export const ensureStream = async (context: StreamsContext, options: StreamOptions): Promise<void> => {
+  const { jsm, denied, logger } = context;
   const wanted: Partial<StreamConfig> & { name: string } = {
     name: options.name,
     subjects: [...options.subjects],
@@ -40,16 +54,39 @@ export const ensureStream = async (jsm: JetStreamManager, options: StreamOptions
   };
   const found = await streamConfig(jsm, options.name);
   if (found && differences(wanted, found).length === 0) return;
+  if (denied.has(options.name)) return given(context, options, found);
   let applied: StreamConfig;
   try {
     applied = (found ? await jsm.streams.update(options.name, wanted) : await jsm.streams.add(wanted)).config;
   } catch (cause) {
-    throw unavailable(`stream ${options.name} cannot be made`, cause);
+    if (!(cause instanceof NatsError && cause.code === ErrorCode.PermissionsViolation)) {
+      throw unavailable(`stream ${options.name} cannot be made`, cause);
+    }
+    denied.add(options.name);
+    if (!found) logger.info({ stream: options.name }, 'this user may not make the stream; waiting for its maker');
+    return given(context, options, found);
   }
   const different = differences(wanted, applied);
   if (different.length > 0) {
     throw new BusFault(`the server did not apply ${different.join(', ')} of stream ${options.name}; use nats-server 2.12.6 or later`);
   }
+};
+
+/** A stream that somebody else makes, on the terms of its maker, as soon as it is there. */
+const given = async ({ jsm, stopping }: StreamsContext, options: StreamOptions, known: StreamConfig | undefined): Promise<void> => {
+  const until = performance.now() + GIVEN_WITHIN_MS;
+  let found = known;
+  while (!found && !stopping.aborted && performance.now() < until) {
+    await pause(GIVEN_POLL_MS, stopping);
+    found = await streamConfig(jsm, options.name);
+  }
+  if (!found) {
+    throw new BusUnavailable(
+      `stream ${options.name} is not there yet, and this user may not make it; the operator makes those of edges that it lists engines for`,
+    );
+  }
+  const missing = options.subjects.filter((subject) => !found.subjects.includes(subject));
+  if (missing.length > 0) throw new BusFault(`stream ${options.name} does not take ${missing.join(', ')}; whoever made it must correct it`);
 };
 
 const differences = (wanted: Partial<StreamConfig>, found: StreamConfig): string[] =>
@@ -70,10 +107,8 @@ export const publish = async (js: JetStreamClient, subject: string, data: object
   }
 };
 
-export interface ConsumeContext {
+export interface ConsumeContext extends StreamsContext {
   readonly js: JetStreamClient;
-  readonly jsm: JetStreamManager;
-  readonly logger: Logger;
   /** A message was given up. */
   readonly onPoison: (stream: string, why: string) => void;
 }
@@ -88,7 +123,7 @@ export const consume = <S extends Schema>(context: ConsumeContext, options: Cons
 
   const prepare = async (): Promise<void> => {
     // Its terms are the publisher's: a reader makes it only when it is missing.
-    if (!(await streamConfig(jsm, stream.name))) await ensureStream(jsm, stream);
+    if (!(await streamConfig(jsm, stream.name))) await ensureStream({ ...context, stopping: stop.signal }, stream);
     await jsm.consumers.add(stream.name, {
       durable_name: durable,
       ack_policy: AckPolicy.Explicit,

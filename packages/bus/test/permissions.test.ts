@@ -30,6 +30,21 @@ describe('permissionsOf', () => {
     expect(writers('reputation')).toEqual(['verifier']);
   });
 
+  it('lets only the operator and a gateway make streams of receipts, since a stream may take any subject', () => {
+    const makers = BUS_ROLES.filter((role) =>
+      permissionsOf(user(role)).publish.some((subject) => /^\$JS\.API\.STREAM\.(?:CREATE|UPDATE)\.(?!KV_)/.test(subject)),
+    );
+    expect(makers).toEqual(['operator', 'gateway-payment']);
+  });
+
+  it('names the calls of a router one by one: no payload, no consent', () => {
+    for (const role of ['edge-router', 'gateway-router'] as const) {
+      const calls = permissionsOf(user(role)).publish.flatMap((subject) => /\.payment\.(.*)$/.exec(subject)?.[1] ?? []);
+      const own = role === 'edge-router' ? ['session'] : ['authenticate', 'outgoing'];
+      expect(calls).toEqual(['lease', 'release', 'voucher', 'charge', 'receipt', ...own]);
+    }
+  });
+
   it('needs a scope, and one of an edge for an edge', () => {
     expect(() => permissionsOf({ user: 'r', role: 'edge-router' })).toThrow(/needs a scope/);
     expect(() => permissionsOf({ user: 'r', role: 'edge-router', scope: 'edge.*.*' })).toThrow(/needs a scope/);

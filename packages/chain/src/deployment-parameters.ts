@@ -98,8 +98,10 @@ export function checkParameters(p: MarketParameters): void {
   );
 }
 
-/** Short windows are for development chains: with them a cheat can leave before anyone looks. */
+/** Short windows and models without stake are for development chains: with them a cheat can leave before anyone looks, or has nothing to lose. */
 export function checkProductionParameters(p: MarketParameters): void {
+  for (const name of ['minStake', 'minBond', 'faultRate'] as const)
+    refuseUnless(p[name] > 0n, `${name} is ${p[name]}: production needs more than 0, or a lie costs nothing`);
   refuseUnless(p.evidenceSeconds >= 7n * DAY, `evidenceSeconds is ${p.evidenceSeconds}: production needs at least ${7n * DAY} (7 days)`);
   refuseUnless(p.windowSeconds >= HOUR, `windowSeconds is ${p.windowSeconds}: production needs at least ${HOUR} (1 hour)`);
   refuseUnless(p.marginSeconds >= DAY, `marginSeconds is ${p.marginSeconds}: production needs at least ${DAY} (1 day)`);

@@ -9,6 +9,7 @@ import type { Result } from 'ethers';
 
 import type { Log } from './client.ts';
 import { interfaces } from './contracts.ts';
+import { decodeText, decodeTexts } from './text.ts';
 
 /** What Cupel's contracts say. Amounts in base units unless they are called price. */
 export type MarketEvent =
@@ -97,21 +98,22 @@ const EMITTERS = ['modelRegistry', 'stakeVault', 'paymentChannels', 'claimManage
 /** The contracts whose logs matter. */
 export const emitters = (contracts: Contracts): Hex[] => EMITTERS.map((name) => contracts[name]);
 
-/** undefined: not one of our contracts, or an event that nothing here needs. */
+/** undefined: not one of our contracts, or an event that nothing here needs. Throws when the data is not the event that its topic names. */
 export const eventDecoder = (contracts: Contracts): ((log: Log) => MarketEvent | undefined) => {
   const faces = new Map(EMITTERS.map((name) => [contracts[name].toLowerCase(), interfaces[name]]));
   return (log) => {
     const parsed = faces.get(log.address.toLowerCase())?.parseLog({ topics: [...log.topics], data: log.data });
-    return parsed ? convert(parsed.name, parsed.args) : undefined;
+    return parsed ? convert(parsed.name, parsed.args, log.data) : undefined;
   };
 };
 
-const convert = (name: string, a: Result): MarketEvent | undefined => {
+/** `data`: the fields that are not indexed. Strings are read from it, since ethers throws at bytes that are not UTF-8. */
+const convert = (name: string, a: Result, data: Hex): MarketEvent | undefined => {
   switch (name) {
     case 'ProviderSet':
       return { name, owner: hex(a['owner']), operator: hex(a['operator']), payout: hex(a['payout']) };
     case 'ModelRegistered':
-      return { name, modelId: hex(a['modelId']), owner: hex(a['owner']), slug: String(a['slug']) };
+      return { name, modelId: hex(a['modelId']), owner: hex(a['owner']), slug: decodeText(data) };
     case 'VersionAdded':
       return {
         name,
@@ -133,9 +135,9 @@ const convert = (name: string, a: Result): MarketEvent | undefined => {
       return { name, modelId: hex(a['modelId']), prices };
     }
     case 'EndpointSet':
-      return { name, modelId: hex(a['modelId']), url: String(a['url']) };
+      return { name, modelId: hex(a['modelId']), url: decodeText(data) };
     case 'SpecializationsSet':
-      return { name, modelId: hex(a['modelId']), tags: (a['tags'] as Result).toArray().map(String) };
+      return { name, modelId: hex(a['modelId']), tags: decodeTexts(data) };
     case 'ModelRetired':
       return { name, modelId: hex(a['modelId']) };
     case 'ModelSuspended':

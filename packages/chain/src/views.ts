@@ -9,6 +9,7 @@ import type { Interface, Result } from 'ethers';
 
 import type { At, ChainClient } from './client.ts';
 import { dataStoreInterface, interfaces } from './contracts.ts';
+import { decodeText } from './text.ts';
 
 export interface ModelView {
   readonly owner: Hex;
@@ -103,7 +104,7 @@ export const marketViews = (client: Pick<ChainClient, 'call'>, at: Contracts) =>
       };
     },
     endpoint: async (modelId: Hex, block?: At): Promise<string> =>
-      (await one(registry, at.modelRegistry, 'endpointOf', [modelId], block)) as string,
+      decodeText(await client.call({ to: at.modelRegistry, data: registry.encodeFunctionData('endpointOf', [modelId]) as Hex }, block)),
     receiptDigest: async (receipt: Receipt, block?: At): Promise<Hex> =>
       hex(await one(registry, at.modelRegistry, 'receiptDigest', [receipt], block)),
     async stake(modelId: Hex, block?: At): Promise<StakeView> {

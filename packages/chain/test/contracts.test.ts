@@ -1,6 +1,7 @@
 import type { Hex } from '@cupel/protocol/hex';
 import { baseUnits } from '@cupel/protocol/money';
 import { TEST_CONTRACTS, address, buildDescriptor, buildReceipt, word } from '@cupel/testing/builders';
+import { AbiCoder } from 'ethers';
 import { describe, expect, it } from 'vitest';
 
 import type { Log } from '../src/client.ts';
@@ -127,6 +128,25 @@ describe('eventDecoder', () => {
         { channelId: word(5), settled: 7n },
         { channelId: word(6), settled: 8n },
       ],
+    });
+  });
+
+  it('reads strings that are no UTF-8: anyone may register one', () => {
+    // What Solidity emits for a slug of 0x61ff: encoded as `bytes` it has the same layout.
+    const withData = (from: Log, type: string, value: unknown): Log => ({
+      ...from,
+      data: AbiCoder.defaultAbiCoder().encode([type], [value]) as Hex,
+    });
+    const registered = log('modelRegistry', 'ModelRegistered', [word(1), address(2), '']);
+    expect(decode(withData(registered, 'bytes', '0x61ff'))).toEqual({
+      name: 'ModelRegistered',
+      modelId: word(1),
+      owner: address(2),
+      slug: 'a\ufffd',
+    });
+    expect(decode(withData(log('modelRegistry', 'EndpointSet', [word(1), '']), 'bytes', '0xc328'))).toMatchObject({ url: '\ufffd(' });
+    expect(decode(withData(log('modelRegistry', 'SpecializationsSet', [word(1), []]), 'bytes[]', ['0xff', '0x6f6b']))).toMatchObject({
+      tags: ['\ufffd', 'ok'],
     });
   });
 

@@ -126,6 +126,9 @@ describe('the plan of a deployment', () => {
     ['windowSeconds', production({ parameters: productionParameters({ windowSeconds: 3_599n }) }), /at least 3600/],
     ['marginSeconds', production({ parameters: productionParameters({ marginSeconds: 86_399n }) }), /at least 86400/],
     ['minWithdrawDelaySeconds', production({ parameters: productionParameters({ minWithdrawDelaySeconds: 3_599n }) }), /at least 3600/],
+    ['faultRate', production({ parameters: productionParameters({ faultRate: 0n }) }), /more than 0/],
+    ['minStake', production({ parameters: productionParameters({ minStake: 0n }) }), /more than 0/],
+    ['minBond', production({ parameters: productionParameters({ minBond: 0n }) }), /more than 0/],
     [
       'maxWithdrawDelaySeconds',
       production({ parameters: productionParameters({ maxWithdrawDelaySeconds: 2_592_001n }) }),

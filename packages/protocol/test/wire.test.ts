@@ -4,7 +4,7 @@ import { canonicalJson } from '../src/ids.ts';
 import { errorBody, refuse } from '../src/reasons.ts';
 import { manifest } from '../src/wire/manifest.ts';
 import { address, baseAmount, encodeJson, httpUrl } from '../src/wire/scalars.ts';
-import { receiptsStream, gatewayScope } from '../src/wire/subjects.ts';
+import { edgeScope, gatewayScope, receiptsStream } from '../src/wire/subjects.ts';
 
 describe('scalars', () => {
   test('a bigint survives the wire', () => {
@@ -39,4 +39,6 @@ test.each(['/etc/passwd', '../x', 'a/../b', 'a\\b', ''])('a manifest refuses the
   expect(manifest.safeParse({ version: 1, name: 'x', files: [{ ...file, path: 'a/b.bin' }] }).success).toBe(true);
 });
 
-test('stream names have no dots', () => expect(receiptsStream(gatewayScope('main-1'))).toBe('RECEIPTS_gateway_main_1'));
+test('stream names have no dots', () => expect(receiptsStream(gatewayScope('main-1'))).toBe('RECEIPTS_gateway_main-1'));
+test('no two edges share a stream', () =>
+  expect(receiptsStream(edgeScope('team-a', 'edge'))).not.toBe(receiptsStream(edgeScope('team', 'a-edge'))));

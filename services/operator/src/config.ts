@@ -21,6 +21,18 @@ const operatorConfig = z
     drainSeconds: z.number().min(0).max(3600).default(5),
     /** Only outside of a cluster; absent: the pod's ServiceAccount. */
     kubeconfigFile: z.string().max(4096).optional(),
+    /** Streams of receipts, one per edge: how long and how much they keep. The ledgers keep everything. */
+    receiptStreams: z
+      .object({
+        maxAgeSeconds: z.number().int().min(60).max(31_536_000).default(604_800),
+        maxBytes: z
+          .number()
+          .int()
+          .min(1 << 20)
+          .default(64 << 20),
+      })
+      .strict()
+      .prefault({}),
     /** How often due claims are looked for. */
     claimsEverySeconds: z.number().min(0.1).max(3600).default(2),
   })

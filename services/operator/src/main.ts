@@ -34,6 +34,9 @@ import { createProbes } from './io/probes.ts';
 import { watchProjections } from './io/projections.ts';
 import { appearing, existingNamespaces } from './io/watched-namespaces.ts';
 
+/** How often streams and lists of the edges are looked after. */
+const BUS_EVERY_MS = 5000;
+
 await runMain('operator', async (stack, { clock, stopping, untilSignal }) => {
   const config = readOperatorConfig();
   const logger = createLogger({ service: 'operator', level: config.log.level });
@@ -94,7 +97,11 @@ await runMain('operator', async (stack, { clock, stopping, untilSignal }) => {
     ready: readyGauge(metrics),
   });
 
-  const engines = stack.use(await createEngines(bus, logger, (namespace, edge) => late.controllers?.edgeChanged(namespace, edge)));
+  const { maxAgeSeconds, maxBytes } = config.receiptStreams;
+  const receipts = { maxAgeMs: maxAgeSeconds * 1000, maxBytes };
+  const engines = stack.use(
+    await createEngines(bus, logger, receipts, (namespace, edge) => late.controllers?.edgeChanged(namespace, edge)),
+  );
   late.controllers = addControllers(manager, informers, cluster, {
     modelProvider: {
       nowMs: clock.nowMs,
@@ -120,6 +127,16 @@ await runMain('operator', async (stack, { clock, stopping, untilSignal }) => {
   stack.defer(() => recorder.flush());
   stack.use(await claims.serve());
   stack.use(repeat({ name: 'finalize claims', everyMs: config.claimsEverySeconds * 1000, run: () => claims.finalizeDue(), logger }));
+  stack.use(
+    repeat({
+      name: 'edges on the bus',
+      everyMs: BUS_EVERY_MS,
+      logger,
+      run: async () => {
+        if (leads()) await engines.repair();
+      },
+    }),
+  );
   health.setReady(true);
   logger.info({ namespaces: watched, port: health.port }, 'running');
   const missing = config.watchNamespaces.filter((name) => !watched.includes(name));

@@ -30,7 +30,7 @@ describe('the way to Ready', () => {
     });
     expect(twin.chain.stake).toMatchObject({ free: 100n * 10n ** 18n, bond: 5_000_000n });
     expect([...twin.engines.values()]).toMatchObject([
-      { publicName: 'digits', kind: 'integer', draining: false, url: 'http://digits-engine.honest.svc:8000' },
+      { publicName: 'digits', kind: 'integer', draining: false, url: 'http://digits-engine.honest.svc:8000', outputLength: 1 },
     ]);
     expect(twin.object?.status?.conditions?.map(({ type, status }) => `${type}=${status}`)).toEqual([
       'Accepted=True',
@@ -240,6 +240,25 @@ describe('drift and change', () => {
     await twin.settle();
     expect(twin.sent.slice(2).map(({ kind }) => kind)).toEqual(['setPrices', 'setEndpoint']);
     expect([...twin.engines.values()][0]?.prices.perRequest).toBe(2000n);
+    expect(twin.condition('Ready')?.status).toBe('True');
+  });
+
+  test('a version on chain with another root than the weights give: not registered, not sold, until the right one is added', async () => {
+    const twin = await serving();
+    const lie = `0x${'ee'.repeat(32)}` as const;
+    twin.chain.version = { ...twin.chain.version!, verificationRoot: lie };
+    twin.edit({ approval: 'Manual' });
+    await twin.settle();
+    expect(twin.condition('Registered')).toMatchObject({ status: 'False', reason: 'OtherRoot' });
+    expect(twin.condition('Registered')?.message).toContain(`root ${lie}, but program and weights of the manifest give ${ROOT}`);
+    expect(twin.condition('Registered')?.message).toContain('addVersion');
+    expect(twin.condition('Ready')).toMatchObject({ status: 'False', reason: 'OtherRoot' });
+    expect([...twin.engines]).toEqual([]);
+    expect(twin.sent).toHaveLength(2);
+    twin.edit({ approval: 'Automatic' });
+    await twin.settle();
+    expect(twin.sent.at(-1)).toMatchObject({ kind: 'addVersion', terms: { verificationRoot: ROOT } });
+    expect([...twin.engines.values()]).toMatchObject([{ verificationRoot: ROOT }]);
     expect(twin.condition('Ready')?.status).toBe('True');
   });
 

@@ -8,6 +8,7 @@ import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 
 import { loadModel, run } from '@cupel/integer/run';
+import { verifyFolder } from '../src/manifest/verify.ts';
 import { verifiedMessage } from '../src/reconcilers/modelprovider/workload.ts';
 
 const CLI = join(import.meta.dirname, '../src/cli/verify-manifest.ts');
@@ -127,4 +128,39 @@ test('links out of the folder and climbing paths are refused', async () => {
   const text = (await readFile(join(dir, 'cupel-manifest.json'), 'utf8')).replace('"a.bin"', '"../a.bin"');
   await writeFile(join(linked, 'cupel-manifest.json'), text);
   expect(await verify(linked, sha256(text))).toMatchObject({ code: 1, message: { error: expect.stringContaining('..') as string } });
+});
+
+test('integer weights that no arbiter could be shown are refused, however right they are', async () => {
+  const check = async (size: number) => {
+    const root = `0x${'11'.repeat(32)}` as const;
+    const parts: Record<string, Uint8Array> = { 'program.bin': new Uint8Array(8), 'weights.bin': new Uint8Array(size) };
+    const files = Object.entries(parts).map(([path, bytes]) => ({
+      path,
+      size: bytes.length,
+      sha256: sha256(bytes),
+      cid: `b${'a'.repeat(30)}`,
+      profile: 'raw',
+    }));
+    const integer = { program: 'program.bin', weights: 'weights.bin', verificationRoot: root };
+    const text = JSON.stringify({ version: 1, name: 'm', files, integer });
+    parts['cupel-manifest.json'] = Buffer.from(text);
+    return verifyFolder(
+      {
+        read: async (path) => parts[path]!,
+        digest: async (path) => ({ size: parts[path]!.length, sha256: sha256(parts[path]!) }),
+      },
+      { verificationRoot: () => root, answer: () => new Uint8Array(10), inputLength: () => 4 },
+      {
+        manifestSha256: sha256(text),
+        mode: 'IntegerExecution',
+        podUid: 'p',
+        sha256: (bytes) => createHash('sha256').update(bytes).digest(),
+      },
+    );
+  };
+  await expect(check(24_576)).rejects.toMatchObject({
+    file: 'weights.bin',
+    message: expect.stringContaining('no answer could be disputed') as string,
+  });
+  expect((await check(24_575)).probe?.output).toHaveLength(10);
 });

@@ -26,6 +26,8 @@ const gateway = z
     maxPrepaidBaseUnits: baseAmount,
     headroomBaseUnits: baseAmount,
     withdrawDelaySeconds: seconds,
+    /** A channel to a provider that was not used for so long is given up, and its deposit taken back. */
+    idleExitSeconds: seconds.default(604_800),
   })
   .strict();
 

@@ -21,6 +21,8 @@ export interface Facts {
   hasArbiter(versionId: Hex): boolean | undefined;
   /** Unix milliseconds of the last sign of life of the chain; undefined: none. */
   seenAtMs(): number | undefined;
+  /** Unix seconds of the newest block: the contracts' clock; undefined: none seen. */
+  chainSeconds(): number | undefined;
 }
 
 export interface FactsOptions {
@@ -28,10 +30,28 @@ export interface FactsOptions {
   readonly staleAfterMs: number;
   /** The final deposit that the ledger remembers from before a restart. */
   readonly rememberedDeposit: (channelId: Hex) => BaseUnits | undefined;
+  /** The market's other channels are not kept: anybody may open any number of them. */
+  readonly isOurs: (state: ChannelState) => boolean;
   readonly onChannel: (channelId: Hex, facts: ChannelFacts) => void;
   /** Told once the verdict is final; perhaps more than once. */
   readonly onUpheld: (dispute: DisputeState) => void;
 }
+
+export interface Own {
+  readonly payee: Hex;
+  /** The payment token. */
+  readonly token: Hex;
+  /** A gateway's: owns the channels to providers. */
+  readonly payer: Hex | undefined;
+  /** Does the ledger have the channel? The configured addresses may have been others before. */
+  readonly isKnown: (channelId: Hex) => boolean;
+}
+
+/** Channels in the market's token that pay us or that we pay, and those in the ledger. */
+export const ownChannels =
+  ({ payee, token, payer, isKnown }: Own) =>
+  ({ channelId, descriptor }: ChannelState): boolean =>
+    (descriptor.token === token && (descriptor.payee === payee || descriptor.payer === payer)) || isKnown(channelId);
 
 /** A channel that is away must stay away this long, under a fresh head, before it counts as undone by a reorg: buckets may be lost and rebuilt. */
 const GONE_AFTER_MS = 30_000;
@@ -53,7 +73,8 @@ export const createFacts = (options: FactsOptions): Facts => {
   const pending = new Set<Hex>();
   const owners = new Map<Hex, Hex>();
   const arbiters = new Map<Hex, boolean>();
-  const verdicts = new Map<string, { readonly dispute: DisputeState; readonly atBlock: number }>();
+  /** `atBlock` undefined: seen before the first head, and to be counted from it. */
+  const verdicts = new Map<string, { readonly dispute: DisputeState; readonly atBlock: number | undefined }>();
 
   const numbers = () => ({ latest: heads.get('latest')?.number, safe: heads.get('safe')?.number });
   const isStale = (): boolean => options.nowMs() - (heads.get('latest')?.seenAtMs ?? 0) > options.staleAfterMs;
@@ -90,9 +111,10 @@ export const createFacts = (options: FactsOptions): Facts => {
       const history = settleDeposit(seen.history, numbers());
       if (history !== seen.history) set(channelId, { ...seen, history });
     }
-    const { safe } = numbers();
-    for (const [key, { dispute, atBlock }] of verdicts) {
-      if (safe === undefined || safe < atBlock) continue;
+    const { latest, safe } = numbers();
+    for (const [key, { dispute, atBlock = latest }] of verdicts) {
+      if (atBlock !== undefined) verdicts.set(key, { dispute, atBlock });
+      if (safe === undefined || atBlock === undefined || safe < atBlock) continue;
       verdicts.delete(key);
       options.onUpheld(dispute);
     }
@@ -112,6 +134,7 @@ export const createFacts = (options: FactsOptions): Facts => {
         if (seen) set(channelId, { ...seen, goneAtMs: seen.goneAtMs ?? options.nowMs() });
         return;
       }
+      if (!seen && !options.isOurs(state)) return;
       set(channelId, { state, history: observeDeposit(seen?.history ?? remembered(channelId), state, numbers()) });
     },
     registryChanged(_key, entry) {
@@ -124,7 +147,7 @@ export const createFacts = (options: FactsOptions): Facts => {
         verdicts.delete(key);
         return;
       }
-      verdicts.set(key, { dispute, atBlock: heads.get('latest')?.number ?? Number.MAX_SAFE_INTEGER });
+      verdicts.set(key, { dispute, atBlock: numbers().latest });
       settlePending();
     },
     channel: factsOf,
@@ -132,5 +155,6 @@ export const createFacts = (options: FactsOptions): Facts => {
     ownerOf: (modelId) => owners.get(modelId),
     hasArbiter: (versionId) => arbiters.get(versionId),
     seenAtMs: () => heads.get('latest')?.seenAtMs,
+    chainSeconds: () => heads.get('latest')?.timestamp,
   };
 };

@@ -8,6 +8,8 @@ import { openLane } from '@cupel/chain/lane';
 import type { Lane } from '@cupel/chain/lane';
 import { bytesToHex } from '@cupel/protocol/hex';
 import type { Logger } from '@cupel/protocol/log';
+import { baseUnits } from '@cupel/protocol/money';
+import type { DisputeState } from '@cupel/protocol/wire/projections';
 import { readSecret } from '@cupel/runtime/config';
 import { startHealth } from '@cupel/runtime/health';
 import { repeat, runMain } from '@cupel/runtime/lifecycle';
@@ -21,9 +23,9 @@ import { incomingCalls } from './calls/incoming.ts';
 import { edgeCalls } from './calls/edge.ts';
 import { gatewayCalls } from './calls/gateway.ts';
 import { loadConfig } from './config.ts';
-import { createFacts } from './facts.ts';
+import { createFacts, ownChannels } from './facts.ts';
 import { claimPoster, receiptStream, servePayment, watchFacts } from './io/bus.ts';
-import { depositChain, redeemChain } from './io/chain.ts';
+import { depositChain, exitChain, redeemChain } from './io/chain.ts';
 import { aesCipher } from './io/cipher.ts';
 import { grantsOf } from './io/grants.ts';
 import { listen, managementApi } from './io/http.ts';
@@ -31,6 +33,7 @@ import { openLedger } from './io/ledger-sqlite.ts';
 import { observeChannel } from './ledger/channel.ts';
 import { observeOutgoing } from './ledger/outgoing.ts';
 import { createClaims } from './loops/claims.ts';
+import { createExits } from './loops/exits.ts';
 import { createHousekeeping } from './loops/housekeeping.ts';
 import { drainOutbox } from './loops/outbox.ts';
 import { createProviders } from './loops/providers.ts';
@@ -44,6 +47,8 @@ import { voucherChecks } from './voucher/verify.ts';
 const STALE_AFTER_MS = 15_000;
 const PROVIDER_WAIT_MS = 60_000;
 const REDEEM_ROWS = 50;
+/** How long the first answers wait for the watcher's buckets; a party without them serves what its ledger knows. */
+const FACTS_WAIT_MS = 5_000;
 
 const randomId = (): string => randomBytes(16).toString('hex');
 const randomBytes32 = () => bytesToHex(randomBytes(32));
@@ -89,10 +94,17 @@ await runMain('payment', async (stack, { clock, stopping, untilSignal }) => {
     return lane;
   };
 
+  const payer = config.role === 'gateway' ? signerFromKey(readSecret(config.gateway.payerKeyFile)) : undefined;
   const facts = createFacts({
     nowMs,
     staleAfterMs: STALE_AFTER_MS,
     rememberedDeposit: (channelId) => (ledger.view.channel(channelId) ?? ledger.view.outgoing(channelId))?.deposit,
+    isOurs: ownChannels({
+      payee: config.payee,
+      token: market.contracts.paymentToken,
+      payer: payer?.address,
+      isKnown: (channelId) => (ledger.view.channel(channelId) ?? ledger.view.outgoing(channelId)) !== undefined,
+    }),
     onChannel(channelId, state) {
       if (ledger.view.channel(channelId))
         logged(
@@ -105,7 +117,7 @@ await runMain('payment', async (stack, { clock, stopping, untilSignal }) => {
           ledger.submit((view) => observeOutgoing(view, { channelId, facts: state })),
         );
     },
-    onUpheld: (dispute) => logged(logger, credit(dispute.receiptDigest, dispute.beneficiary)),
+    onUpheld: (dispute) => logged(logger, credit(dispute)),
   });
 
   const bus = stack.use(
@@ -151,11 +163,20 @@ await runMain('payment', async (stack, { clock, stopping, untilSignal }) => {
   });
 
   const openGateway = () => {
-    if (config.role !== 'gateway') return undefined;
-    const payer = signerFromKey(readSecret(config.gateway.payerKeyFile));
+    if (config.role !== 'gateway' || !payer) return undefined;
+    const lane = laneOf(payer);
+    const exits = createExits({
+      ledger,
+      facts,
+      chain: exitChain(lane, market.contracts),
+      idleMs: config.gateway.idleExitSeconds * 1000,
+      nowMs,
+      logger,
+    });
+    stack.use(repeat({ name: 'exits', everyMs: 5000, logger, run: () => exits.run() }));
     const providers = createProviders({
       ...deps,
-      chain: depositChain(laneOf(payer), market.contracts, nowMs),
+      chain: depositChain(lane, market.contracts, nowMs),
       payer,
       token: market.contracts.paymentToken,
       withdrawDelay: config.gateway.withdrawDelaySeconds,
@@ -188,15 +209,16 @@ await runMain('payment', async (stack, { clock, stopping, untilSignal }) => {
   };
   const [gateway, edge] = [openGateway(), openEdge()];
 
-  async function credit(digest: `0x${string}`, beneficiary: string | undefined): Promise<void> {
+  async function credit({ receiptDigest, beneficiary, refund }: DisputeState): Promise<void> {
     if (!gateway || beneficiary !== gateway.payer.address) return;
-    const amount = await gateway.credit(digest);
-    if (amount === 0n) return;
-    meters.credited(amount);
-    logger.info({ receiptDigest: digest, micro: amount }, 'a dispute was upheld; the consumer was given the charge back');
+    const amounts = await gateway.credit(receiptDigest, baseUnits(refund));
+    if (amounts.credited === 0n && amounts.lost === 0n) return;
+    meters.credited(amounts);
+    logger.info({ receiptDigest, ...amounts }, 'a dispute was upheld; the consumer was given back what the bond refunded (micro)');
   }
 
-  watchFacts(bus, facts, stack);
+  // A charge that comes before the registry would be refused for good.
+  await Promise.race([watchFacts(bus, facts, stack), sleep(FACTS_WAIT_MS, undefined, { signal: stopping }).catch(() => undefined)]);
   await servePayment(bus, scope, { ...common, ...(gateway && { gateway }), ...(edge && { edge }) }, stack);
   stack.use(repeat({ name: 'settlement', everyMs: 5000, logger, run: async () => void (await redeemer.run(false)) }));
   const housekeeping = createHousekeeping({ ledger, common, facts, nowMs, keepMs, onBacklog: meters.backlog, onStale: meters.stale });

@@ -116,8 +116,10 @@ export const createManagement = (deps: ManagementDeps) => {
         outgoing: outgoing.map((o) => ({
           channelId: o.channelId,
           descriptor: o.descriptor,
+          owner: o.owner,
           status: o.status,
           deposit: o.deposit,
+          settled: o.settled,
           plannedDeposit: o.plannedDeposit,
           signedMax: o.signedMax,
           receiptedMicro: o.receipted,

@@ -15,6 +15,10 @@ export const paymentMetrics = (metrics: Metrics) => {
   });
   const refusals = metrics.counter({ name: 'refusals_total', help: 'Refused calls by reason.', labels: ['call', 'reason'] });
   const credits = metrics.counter({ name: 'credited_base_units_total', help: 'Given back for upheld receipts, in base units.' });
+  const unrefunded = metrics.counter({
+    name: 'unrefunded_base_units_total',
+    help: "Charged for receipts that a dispute upheld, beyond what the provider's bond refunded, in base units: the consumers' loss.",
+  });
   const redeems = metrics.counter({ name: 'redeems_total', help: 'Redeem transactions by outcome.', labels: ['outcome'] });
   const unarbitrated = metrics.counter({
     name: 'unarbitrated_receipts_total',
@@ -43,7 +47,10 @@ export const paymentMetrics = (metrics: Metrics) => {
   };
   return {
     meter,
-    credited: (amount: bigint): void => credits.inc(undefined, inBase(amount)),
+    credited({ credited, lost }: { readonly credited: bigint; readonly lost: bigint }): void {
+      credits.inc(undefined, inBase(credited));
+      if (lost > 0n) unrefunded.inc(undefined, inBase(lost));
+    },
     redeemed: (outcome: string): void => redeems.inc({ outcome }),
     unarbitrated: (count: number): void => unarbitrated.inc(undefined, count),
     committed(commands: number, seconds: number): void {

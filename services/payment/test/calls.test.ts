@@ -108,6 +108,47 @@ describe('an edge', () => {
     expect(await party.edge.charge(request)).toMatchObject({ reason: 'invalid_field', param: 'draft' });
   });
 
+  test('while the registry does not show a model, no grant for it counts', async () => {
+    const { leaseId } = value(await lease(party, channelId, 1n));
+    const request = { version: 1, leaseId, requestId: hex32(1), price: micro(1n), publicName: 'digits', modelId: hex32(9), draft } as const;
+    expect(await party.edge.charge(request)).toMatchObject({ reason: 'version_unknown', param: 'modelId' });
+    expect(party.ledger.view.charge(hex32(1))).toBeUndefined();
+  });
+
+  test('strangers do not fill the ledger: sessions and vouchers of channels that are not final on chain are not written down', async () => {
+    const rows = () => [...party.ledger.channels()].length;
+    const before = rows();
+    for (let salt = 10; salt < 13; salt++) {
+      const unseen = descriptorOf(consumer, providerPayout, salt);
+      const session = { channelId: idOf(unseen), keyHash: hex32(1), maxUnpaid: 0n, notAfter: 2_000n };
+      const signature = consumer.sign(digests.session(session));
+      expect(await party.edge.session({ version: 1, descriptor: unseen, session, signature })).toMatchObject({
+        reason: 'channel_not_final',
+      });
+      expect(await party.common.voucher({ ...voucherOf(consumer, unseen, 1n), descriptor: unseen }, null)).toMatchObject({
+        reason: 'channel_not_final',
+      });
+    }
+    const young = descriptorOf(consumer, providerPayout, 20);
+    party.facts.channelChanged(kvKey(idOf(young)), channelState(young, { openedAtBlock: 5 }));
+    const voucher = { ...voucherOf(consumer, young, 1n), descriptor: young };
+    expect(await party.common.voucher(voucher, null)).toMatchObject({ reason: 'channel_not_final' });
+    expect(rows()).toBe(before);
+    party.facts.headChanged('safe', head(5, party.clock.nowMs));
+    expect(value(await party.common.voucher(voucher, null)).ceiling).toBe(1n);
+  });
+
+  test('a channel opens so many sessions a minute; wrong signatures do not use them up', async () => {
+    const session = { channelId, keyHash: hex32(1), maxUnpaid: 0n, notAfter: 2_000n };
+    const signature = payer.sign(digests.session(session));
+    const open = (signed = signature) => party.edge.session({ version: 1, descriptor, session, signature: signed });
+    for (let n = 0; n < 60; n++) expect(await open(consumer.sign(digests.session(session)))).toMatchObject({ reason: 'session_unknown' });
+    for (let n = 0; n < 60; n++) value(await open());
+    expect(await open()).toMatchObject({ reason: 'too_many_requests' });
+    party.clock.nowMs += 60_000;
+    value(await open());
+  });
+
   test('a session is taken from the channel’s signer only, for a channel that pays us and is final', async () => {
     const session = { channelId, keyHash: hex32(1), maxUnpaid: 0n, notAfter: 2_000n };
     const open = (over: object = {}, signer = payer, d = descriptor) =>
@@ -144,6 +185,26 @@ describe('an edge', () => {
     expect(party.ledger.view.channel(channelId)?.leased).toBe(40_000_000n);
     party.facts.headChanged('latest', head(7, party.clock.nowMs));
     value(await lease(party, channelId, 60_000_000n));
+  });
+
+  test('a renewed lease outlives its first time, its amount as it is; an ended or foreign one is not renewed', async () => {
+    const { leaseId, expiresAtMs } = value(await lease(party, channelId, 60_000_000n));
+    const renew = (over: object = {}) =>
+      party.common.lease({ version: 1, routerId: 'r', channelId, minimum: micro(0n), wanted: micro(0n), renew: leaseId, ...over });
+    expect(await renew({ routerId: 'other' })).toMatchObject({ reason: 'invalid_field', param: 'renew' });
+    expect(await renew({ channelId: hex32(9) })).toMatchObject({ reason: 'invalid_field', param: 'renew' });
+    party.clock.nowMs += 200_000;
+    // The channel closes, and the chain is out of sight: what is under way stays covered.
+    party.facts.channelChanged(kvKey(channelId), channelState(descriptor, { status: 'closing', closeAt: 99 }));
+    const renewed = value(await renew());
+    expect(renewed).toEqual({ leaseId, channelId, amount: 60_000_000n, expiresAtMs: expiresAtMs + 200_000 });
+    party.clock.nowMs = expiresAtMs + 1;
+    expect(await party.common.expire()).toBe(0);
+    expect(party.ledger.view.channel(channelId)?.leased).toBe(60_000_000n);
+    expect(value(await charge(leaseId, 1, 60_000_000n)).cumulative).toBe(60_000_000n);
+    party.clock.nowMs = renewed.expiresAtMs;
+    expect(await party.common.expire()).toBe(1);
+    expect(await renew()).toMatchObject({ reason: 'invalid_field', param: 'renew' });
   });
 
   test('with the chain out of sight it serves up to the exposure, then 402 with the amount; a seen head lifts it', async () => {
@@ -308,11 +369,24 @@ describe('a gateway', () => {
     expect(party.upheld).toEqual([]);
     party.facts.headChanged('safe', head(5, party.clock.nowMs));
     expect(party.upheld).toEqual([receiptDigest]);
-    expect(await party.gateway.credit(receiptDigest)).toBe(20_000_001n);
-    expect(await party.gateway.credit(receiptDigest)).toBe(0n);
-    expect(await party.gateway.credit(hex32(4))).toBe(0n);
+    const credit = (digest: Hex) => party.gateway.credit(digest, baseUnits(21n));
+    expect(await credit(receiptDigest)).toEqual({ credited: 20_000_001n, lost: 0n });
+    expect(await credit(receiptDigest)).toEqual({ credited: 0n, lost: 0n });
+    expect(await credit(hex32(4))).toEqual({ credited: 0n, lost: 0n });
     expect(party.management.balance(consumerId)).toMatchObject({ chargedMicro: 20_000_001n, creditedMicro: 20_000_001n });
     expect(party.management.receipts(consumerId, { after: 0, limit: 10 }).receipts[0]).toMatchObject({ creditedMicro: 20_000_001n });
+  });
+
+  test('passes on what the bond has refunded, no more: the rest is told as a loss', async () => {
+    const { chain } = instantly();
+    const { consumerId } = await start(chain);
+    const outgoing = value(await pay()).channelId;
+    const { leaseId } = value(await lease(party, channelId, 30_000_000n));
+    const envelope = envelopeOf(hex32(1), outgoing, 20_000_001n, 20_000_001n);
+    value(await bill(leaseId, 1, envelope));
+    expect(await party.gateway.credit(digestOf(envelope), baseUnits(5n))).toEqual({ credited: 5_000_000n, lost: 15_000_001n });
+    expect(await party.gateway.credit(digestOf(envelope), baseUnits(21n))).toEqual({ credited: 0n, lost: 0n });
+    expect(party.management.balance(consumerId)).toMatchObject({ chargedMicro: 20_000_001n, creditedMicro: 5_000_000n });
   });
 
   test('consents to a challenge of its own receipts only', async () => {

@@ -60,14 +60,17 @@ test('the file holds after a restart exactly what the machine in memory holds, f
   );
 });
 
-test('own channels, consumers, settlements, claims and marks survive a restart', async () => {
+const limits = { maxPrepaid: baseUnits(1n), headroom: baseUnits(0n) };
+const row = (): OutgoingRow => {
   const descriptor = descriptorOf(payer, providerPayout);
-  const row: OutgoingRow = {
+  return {
     channelId: idOf(descriptor),
     payee: providerPayout,
+    owner: hex32(8),
     descriptor,
     status: 'opening',
     deposit: baseUnits(0n),
+    settled: baseUnits(2n),
     plannedDeposit: baseUnits((1n << 127n) + 1n),
     topUps: 0,
     signedMax: baseUnits(3n),
@@ -81,7 +84,11 @@ test('own channels, consumers, settlements, claims and marks survive a restart',
       signature: `0x${'55'.repeat(64)}`,
     },
     createdAtMs: 9,
+    usedAtMs: 10,
   };
+};
+
+test('own channels, consumers, settlements, claims and marks survive a restart', async () => {
   const consumer = { consumerId: 'c', name: 'n', apiKeySha256: 'ab'.repeat(32), createdAtMs: 1 };
   const batch = { payee: providerPayout, token: hex32(2), rows: [] };
   const settlement = { id: 's', batch, state: 'planned', hash: null, message: null, plannedAtMs: 1, endedAtMs: null } as const;
@@ -97,7 +104,7 @@ test('own channels, consumers, settlements, claims and marks survive a restart',
   } as const;
   const ledger = open();
   await Promise.all([
-    ledger.submit((view) => planOutgoing(view, row)),
+    ledger.submit((view) => planOutgoing(view, { row: row(), limits })),
     ledger.submit(() => decided(undefined, { table: 'consumers', row: consumer })),
     ledger.write(() => {
       ledger.records.putSettlement(settlement);
@@ -108,12 +115,32 @@ test('own channels, consumers, settlements, claims and marks survive a restart',
   ledger[Symbol.dispose]();
   const again = open();
   expect([...again.outgoing()].map((o) => ({ ...o, session: { ...o.session, sealedKey: Uint8Array.from(o.session.sealedKey) } }))).toEqual([
-    row,
+    row(),
   ]);
   expect(again.records.consumerOf(consumer.apiKeySha256)).toEqual(consumer);
   expect(again.records.settlements()).toEqual([settlement]);
   expect(again.records.claims('planned')).toEqual([claim]);
   expect(again.records.mark('m')).toBe(7);
+  again[Symbol.dispose]();
+});
+
+test('a file of version 1 is taken over: its own channels keep what they had', async () => {
+  const ledger = open();
+  const before = { ...row(), owner: null, settled: baseUnits(0n) };
+  await ledger.submit((view) => planOutgoing(view, { row: before, limits }));
+  ledger[Symbol.dispose]();
+  const db = new DatabaseSync(join(folder, 'ledger.sqlite'));
+  for (const column of ['owner', 'settled', 'used_at']) db.exec(`ALTER TABLE outgoing DROP COLUMN ${column}`);
+  db.exec('PRAGMA user_version = 1');
+  db.close();
+  const startedAtMs = Date.now();
+  const again = open();
+  const { usedAtMs, session, ...rest } = [...again.outgoing()][0]!;
+  const { usedAtMs: _, session: sessionBefore, ...restBefore } = before;
+  expect(rest).toEqual(restBefore);
+  expect(session.keyHash).toBe(sessionBefore.keyHash);
+  // Not idle since ever, only because nobody had written it down.
+  expect(usedAtMs).toBeGreaterThan(startedAtMs - 2_000);
   again[Symbol.dispose]();
 });
 
@@ -138,7 +165,7 @@ test('a file of a later version and a file that is no database are refused with 
   const db = new DatabaseSync(join(folder, 'ledger.sqlite'));
   db.exec('PRAGMA user_version = 99');
   db.close();
-  expect(() => open()).toThrow(/schema version 99, this program writes 1; use the program that wrote it/);
+  expect(() => open()).toThrow(/schema version 99, this program writes 2; use the program that wrote it/);
   writeFileSync(join(folder, 'text.sqlite'), 'this is no database, but long enough to look like one to nobody'.repeat(20));
   expect(() => open('text.sqlite')).toThrow(/not a database/);
 });

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 
 import { acceptVoucher, creditReceipt, observeChannel, registerChannel } from '../src/ledger/channel.ts';
 import { chargeRequest } from '../src/ledger/charge.ts';
-import { expireLeases, grantLease, releaseLease } from '../src/ledger/lease.ts';
+import { expireLeases, grantLease, releaseLease, renewLease } from '../src/ledger/lease.ts';
 import { memoryLedger } from '../src/ledger/memory.ts';
 import type { MemoryLedger } from '../src/ledger/memory.ts';
 import type { Decision, LedgerView } from '../src/ledger/rows.ts';
@@ -100,9 +100,13 @@ export const step: fc.Arbitrary<{ readonly name: string; readonly run: Step }> =
     run: (view: LedgerView) => releaseLease(view, { leaseId: `l${n}`, routerId: 'r' }),
   })),
   small.map((n) => ({ name: `expire ${n}`, run: (view: LedgerView) => expireLeases(view, { nowMs: Number(n) }) })),
-  fc.integer({ min: 0, max: 60 }).map((n) => ({
-    name: `credit ${n}`,
-    run: (view: LedgerView) => creditReceipt(view, { receiptDigest: id(3, n), nowMs: 2 }),
+  fc.record({ n: fc.integer({ min: 0, max: 60 }), refund: small }).map(({ n, refund }) => ({
+    name: `credit ${n} ${refund}`,
+    run: (view: LedgerView) => creditReceipt(view, { receiptDigest: id(3, n), refund: baseUnits(refund), nowMs: 2 }),
+  })),
+  fc.record({ lease: fc.integer({ min: 0, max: 60 }), n: channelNo, expiry: small }).map(({ lease, n, expiry }) => ({
+    name: `renew #${lease} until ${expiry}`,
+    run: (view: LedgerView) => renewLease(view, { leaseId: `l${lease}`, channelId: id(1, n), routerId: 'r', expiresAtMs: Number(expiry) }),
   })),
 );
 

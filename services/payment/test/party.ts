@@ -12,20 +12,22 @@ import { memoryLogger } from '@cupel/testing/logger';
 import { incomingCalls } from '../src/calls/incoming.ts';
 import { edgeCalls } from '../src/calls/edge.ts';
 import { gatewayCalls } from '../src/calls/gateway.ts';
-import { createFacts } from '../src/facts.ts';
+import { createFacts, ownChannels } from '../src/facts.ts';
 import { aesCipher } from '../src/io/cipher.ts';
 import { openLedger } from '../src/io/ledger-sqlite.ts';
 import { observeChannel } from '../src/ledger/channel.ts';
 import { observeOutgoing } from '../src/ledger/outgoing.ts';
 import { createProviders } from '../src/loops/providers.ts';
 import type { DepositChain } from '../src/loops/providers.ts';
+import { createExits } from '../src/loops/exits.ts';
+import type { ExitChain } from '../src/loops/exits.ts';
 import { createRedeemer } from '../src/loops/redeem.ts';
 import type { RedeemBatch, SettlementOutcome } from '../src/settle/redeem.ts';
 import { createManagement } from '../src/management.ts';
 import { checks, contracts, gatewayPayout, grant, keyOf, payer, providerPayout, receipts, receiptSigner, versionId } from './arrange.ts';
 
 /** One payment service without bus and chain: a real ledger in a temporary folder, a clock that the test moves. */
-export const openParty = (role: 'gateway' | 'edge', chain?: Partial<DepositChain>) => {
+export const openParty = (role: 'gateway' | 'edge', chain?: Partial<DepositChain & ExitChain>) => {
   const folder = mkdtempSync(join(tmpdir(), `cupel-${role}-`));
   const clock = { nowMs: 1_000_000 };
   const ledger = openLedger({
@@ -43,6 +45,12 @@ export const openParty = (role: 'gateway' | 'edge', chain?: Partial<DepositChain
     nowMs: () => clock.nowMs,
     staleAfterMs: 15_000,
     rememberedDeposit: (channelId) => (ledger.view.channel(channelId) ?? ledger.view.outgoing(channelId))?.deposit,
+    isOurs: ownChannels({
+      payee: role === 'gateway' ? gatewayPayout : providerPayout,
+      token: contracts.paymentToken,
+      payer: role === 'gateway' ? payer.address : undefined,
+      isKnown: (channelId) => (ledger.view.channel(channelId) ?? ledger.view.outgoing(channelId)) !== undefined,
+    }),
     onChannel(channelId, state) {
       if (ledger.view.channel(channelId)) void ledger.submit((view) => observeChannel(view, { channelId, facts: state }));
       if (ledger.view.outgoing(channelId)) void ledger.submit((view) => observeOutgoing(view, { channelId, facts: state }));
@@ -90,6 +98,18 @@ export const openParty = (role: 'gateway' | 'edge', chain?: Partial<DepositChain
     logger,
     waitMs: 5_000,
   });
+  const exits = createExits({
+    ledger,
+    facts,
+    chain: {
+      startExit: () => Promise.resolve({ kind: 'unknown', message: 'no chain here' }),
+      withdraw: () => Promise.resolve({ kind: 'unknown', message: 'no chain here' }),
+      ...chain,
+    },
+    idleMs: 3_600_000,
+    nowMs: () => clock.nowMs,
+    logger,
+  });
   const sent: RedeemBatch[] = [];
   const answers: SettlementOutcome[] = [];
   const redeemer = createRedeemer({
@@ -124,6 +144,7 @@ export const openParty = (role: 'gateway' | 'edge', chain?: Partial<DepositChain
     facts,
     common,
     providers,
+    exits,
     redeemer,
     management,
     upheld,

@@ -1,5 +1,5 @@
 import { commonConfig } from '@cupel/protocol/wire/config';
-import { microAmount, bytes32, publicName, sha256 } from '@cupel/protocol/wire/scalars';
+import { baseAmount, decimal, microAmount, bytes32, publicName, sha256 } from '@cupel/protocol/wire/scalars';
 import { z } from 'zod';
 
 const label = z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, 'must be a Kubernetes name');
@@ -8,7 +8,17 @@ const gateway = z
   .object({
     models: z.record(
       publicName,
-      z.object({ manifestSha256: sha256, kind: z.enum(['chat', 'integer']), verificationRoot: bytes32.optional() }).strict(),
+      z.discriminatedUnion('kind', [
+        z.object({ manifestSha256: sha256, kind: z.literal('chat'), verificationRoot: bytes32.optional() }).strict(),
+        // Without its root a lie about an integer model could not be proven: `cupel-manifest.json` names it as integer.verificationRoot.
+        z
+          .object({
+            manifestSha256: sha256,
+            kind: z.literal('integer'),
+            verificationRoot: bytes32.refine((root) => !/^0x0+$/.test(root), 'must not be zero'),
+          })
+          .strict(),
+      ]),
     ),
     endpointPolicy: z
       .object({
@@ -19,6 +29,9 @@ const gateway = z
       .prefault({}),
     /** Providers that could cost more for one request are not asked. */
     maxPriceMicro: microAmount.optional(),
+    /** Least stake (units of the stake token) and bond (base units) of a provider; more than none is wanted anyway. */
+    minStake: decimal.optional(),
+    minBond: baseAmount.optional(),
   })
   .strict();
 
@@ -29,6 +42,8 @@ const limits = z
     answerBytes: z.number().int().min(1024).max(16_777_216).default(2_097_152),
     concurrentPerCredential: z.number().int().min(1).max(100_000).default(256),
     concurrent: z.number().int().min(1).max(100_000).default(4096),
+    /** Edge: requests of one remote address whose sender is not proven yet. */
+    arrivingPerAddress: z.number().int().min(1).max(100_000).default(128),
     firstByteSeconds: z.number().int().min(1).max(3600).default(120),
     idleSeconds: z.number().int().min(1).max(3600).default(60),
     drainSeconds: z.number().int().min(0).max(300).default(20),
@@ -60,4 +75,9 @@ export const routerConfig = z
 
 export type RouterConfig = z.output<typeof routerConfig>;
 
-export const configPath = (): string => process.env['CUPEL_CONFIG'] ?? '';
+const { CUPEL_CONFIG, KUBERNETES_SERVICE_HOST } = process.env;
+
+export const configPath = (): string => CUPEL_CONFIG ?? '';
+
+/** The API server of the cluster that this process runs in, as the kubelet names it; undefined outside of one. */
+export const apiServerHost = (): string | undefined => KUBERNETES_SERVICE_HOST || undefined;

@@ -4,7 +4,7 @@ import type { Clock } from '@cupel/protocol/time';
 import { LeaseBook } from './admit/leases.ts';
 import type { LeaseSource } from './admit/leases.ts';
 
-/** The lease book as both roles use it: the ledger's leases live five minutes, a long answer takes two. */
+/** The lease book as both roles use it: the ledger's leases live five minutes; one that a longer answer holds is renewed. */
 export const leaseBook = (source: LeaseSource, clock: Clock, logger: Logger): LeaseBook =>
   new LeaseBook({
     source,

@@ -10,7 +10,7 @@ import { createMetrics } from '@cupel/runtime/metrics';
 import { keccak256 } from '@cupel/signing/keccak';
 import { recover } from '@cupel/signing/secp256k1';
 
-import { configPath, routerConfig } from './config.ts';
+import { apiServerHost, configPath, routerConfig } from './config.ts';
 import { endpointPolicy } from './choose/endpoint-policy.ts';
 import { Edge } from './edge/edge.ts';
 import { probe } from './edge/probe.ts';
@@ -18,7 +18,7 @@ import { Gateway } from './gateway/gateway.ts';
 import { Breakers } from './io/breakers.ts';
 import { busPayments, serveProbe, watchEngines, watchMarket } from './io/bus.ts';
 import { equalBytes, hmac, randomBytes32, randomSeed, sha256Hex } from './io/crypto.ts';
-import { guardedConnector } from './io/dial.ts';
+import { addressesOf, guardedConnector } from './io/dial.ts';
 import { startHttp } from './io/http.ts';
 import { UndiciUpstream } from './io/upstream.ts';
 import { leaseBook } from './lease-book.ts';
@@ -62,7 +62,12 @@ await runMain('router', async (stack, { clock, stopping, untilSignal }) => {
   const common = { payments, observer, clock, logger, keccak: keccak256, hmac, sleep: (ms: number) => delay(ms) };
   let routes;
   if (config.role === 'gateway') {
-    const policy = endpointPolicy(config.gateway!.endpointPolicy);
+    const { allowedCIDRs, deniedAddresses } = config.gateway!.endpointPolicy;
+    const apiServer = apiServerHost();
+    const policy = endpointPolicy({
+      allowedCIDRs,
+      deniedAddresses: [...deniedAddresses, ...(apiServer === undefined ? [] : await addressesOf(apiServer))],
+    });
     const domain = {
       name: 'ModelRegistry',
       chainId: BigInt(config.market.chainId),
@@ -91,13 +96,21 @@ await runMain('router', async (stack, { clock, stopping, untilSignal }) => {
         },
       },
       leases,
-      { ...flow, models: config.gateway!.models, maxPriceMicro: config.gateway!.maxPriceMicro },
+      {
+        ...flow,
+        models: config.gateway!.models,
+        maxPriceMicro: config.gateway!.maxPriceMicro,
+        leastStake: { stake: config.gateway!.minStake ?? 0n, bond: config.gateway!.minBond ?? 0n },
+      },
     );
     routes = gatewayRoutes(gateway);
   } else {
     const upstream = stack.use(new UndiciUpstream({ connectTimeoutMs: CONNECT_TIMEOUT_MS }));
     const engines = watchEngines(bus, config.edge!, stack);
-    const edge = new Edge({ ...common, upstream, engines, seed: randomSeed, equalBytes }, leases, flow);
+    const edge = new Edge({ ...common, upstream, engines, seed: randomSeed, equalBytes }, leases, {
+      ...flow,
+      arriving: { perTenant: limits.arrivingPerAddress, total: limits.concurrent },
+    });
     await serveProbe(bus, config.scope, (request) => probe({ upstream, clock }, request), logger, stack);
     routes = edgeRoutes(edge);
   }

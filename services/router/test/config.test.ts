@@ -41,6 +41,16 @@ describe('configuration', () => {
       { gateway: { models: { a: { manifestSha256: `0x${'a'.repeat(64)}`, kind: 'chat' } } } },
       'gateway.models.a.manifestSha256',
     ],
+    [
+      'an integer model without its root',
+      { gateway: { models: { a: { manifestSha256: 'a'.repeat(64), kind: 'integer' } } } },
+      'gateway.models.a.verificationRoot',
+    ],
+    [
+      'an integer model with a zero root',
+      { gateway: { models: { a: { manifestSha256: 'a'.repeat(64), kind: 'integer', verificationRoot: `0x${'00'.repeat(32)}` } } } },
+      'gateway.models.a.verificationRoot',
+    ],
     ['answers too large for the bus', { limits: { answerBytes: 8_000_000 } }, 'limits.answerBytes'],
   ])('%s is refused by name', (_what, change, path) => {
     const parsed = routerConfig.safeParse({ ...base, ...change });

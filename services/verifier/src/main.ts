@@ -138,7 +138,10 @@ await runMain('verifier', async (stack, { clock, stopping, untilSignal }) => {
       wake: () => drawing.wake(),
     });
     const drawing = stack.use(repeat({ name: 'epochs', everyMs, logger, run: epochs.run, maxBackoffMs: 10_000 }));
-    const unarbitrated = (modelId: `0x${string}`): boolean => /^0x0*$/.test(registry.entry(modelId)?.arbiter ?? '0x1');
+    const unarbitrated = (modelId: `0x${string}`): boolean | undefined => {
+      const arbiter = registry.entry(modelId)?.arbiter;
+      return arbiter === undefined ? undefined : /^0x0*$/.test(arbiter);
+    };
     const reputations = createReputations({ state, bucket: reputationBucket(bus), unarbitrated });
     stack.use(repeat({ name: 'reputation', everyMs: 1000, logger, run: reputations.run }));
     const hold = createHolder({

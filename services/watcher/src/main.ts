@@ -27,6 +27,10 @@ await runMain('watcher', async (stack, { clock, stopping, untilSignal }) => {
   const reorgs = metrics.counter({ name: 'reorgs_total', help: 'Reorganisations of the chain.' });
   const writes = metrics.counter({ name: 'projection_writes_total', help: 'Keys written or deleted.', labels: ['bucket'] });
   const odd = metrics.counter({ name: 'odd_answers_total', help: 'Passes in which the node was behind or contradicted itself.' });
+  const undecodable = metrics.counter({
+    name: 'undecodable_logs_total',
+    help: 'Logs of the contracts that could not be read and were left out.',
+  });
   const lag = metrics.gauge({ name: 'head_lag_seconds', help: 'Age of the last block in the projections.' });
   const height = metrics.gauge({ name: 'height_blocks', help: 'Height of the projections.', labels: ['cursor'] });
   const halted = metrics.gauge({ name: 'halted', help: '1: the node contradicts what was final, and nothing is rewritten.' });
@@ -42,7 +46,16 @@ await runMain('watcher', async (stack, { clock, stopping, untilSignal }) => {
 
   let reorganising = false;
   const follower = createFollower({
-    chain: chainReader({ client, contracts: market.contracts, keccak: keccak256, confirmations: config.confirmations }),
+    chain: chainReader({
+      client,
+      contracts: market.contracts,
+      keccak: keccak256,
+      confirmations: config.confirmations,
+      onUndecodable({ address, topics, transactionHash, logIndex }, err) {
+        undecodable.inc();
+        logger.error({ err, address, topic: topics[0], transactionHash, logIndex }, 'a log could not be read and is left out');
+      },
+    }),
     journal,
     projections: busProjections({ bus, clock, onWrite: (bucket) => writes.inc({ bucket }) }),
     startBlock: config.startBlock,

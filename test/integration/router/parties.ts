@@ -46,7 +46,10 @@ export const openEdge = async (
   const upstream = stack.use(new UndiciUpstream({ connectTimeoutMs: 2000 }));
   const engines = watchEngines(bus, name, stack);
   const observer = createObserver(createMetrics('router'), 'edge');
-  const edge = new Edge({ ...common, logger, payments, observer, upstream, engines, seed: randomSeed, equalBytes }, leases, FLOW);
+  const edge = new Edge({ ...common, logger, payments, observer, upstream, engines, seed: randomSeed, equalBytes }, leases, {
+    ...FLOW,
+    arriving: { perTenant: 256, total: 1024 },
+  });
   await serveProbe(bus, scope, (request) => probe({ upstream, clock }, request), logger, stack);
   return stack.use(await startHttp({ port: 0, bodyBytes: 1_048_576, silenceMs: 60_000, routes: edgeRoutes(edge), newId, logger }));
 };
@@ -86,7 +89,7 @@ export const openGateway = async (
       },
     },
     leases,
-    { ...FLOW, maxPriceMicro: undefined, models: options.models },
+    { ...FLOW, maxPriceMicro: undefined, leastStake: { stake: 1n, bond: 1n }, models: options.models },
   );
   return stack.use(await startHttp({ port: 0, bodyBytes: 1_048_576, silenceMs: 60_000, routes: gatewayRoutes(gateway), newId, logger }));
 };

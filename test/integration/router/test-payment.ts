@@ -60,6 +60,8 @@ export class TestPayment {
   /** Base units signed beyond need. */
   headroom = 0n;
   leaseMs = 300_000;
+  /** Refuses every lease until a voucher reaches so many base units: what a greedy edge would ask for. */
+  demands: bigint | undefined;
   /** Falsifies receipts: the gateway must notice. */
   tamper: ((envelope: ReceiptEnvelope) => ReceiptEnvelope) | undefined;
 
@@ -118,6 +120,8 @@ export class TestPayment {
   #lease(channelId: Hex, minimum: Micro, wanted: Micro): object | Refusal {
     const channel = this.channels.get(channelId);
     if (!channel) return refuse('no_channel', 'unknown channel');
+    if (this.demands !== undefined && channel.ceiling < this.demands)
+      return refuse('insufficient_voucher', 'more', { required: this.demands, missing: this.demands - channel.ceiling });
     const free = toMicro(baseUnits(channel.ceiling)) - channel.charged - channel.leased;
     if (free < minimum) {
       const required = ceilToBase(micro(channel.charged + channel.leased + minimum));

@@ -7,8 +7,8 @@ import { modelIdOf, versionIdOf } from '@cupel/protocol/ids';
 import { baseUnits } from '@cupel/protocol/money';
 import { engineList } from '@cupel/protocol/wire/bus';
 import type { Engine } from '@cupel/protocol/wire/bus';
-import { headState, registryEntry, reputation } from '@cupel/protocol/wire/projections';
-import type { RegistryEntry } from '@cupel/protocol/wire/projections';
+import { headState, registryEntry, reputation, stakeState } from '@cupel/protocol/wire/projections';
+import type { RegistryEntry, StakeState } from '@cupel/protocol/wire/projections';
 import { enginesKey, kvKey } from '@cupel/protocol/wire/subjects';
 import { Edge } from '@cupel/router/edge/edge';
 import { probe } from '@cupel/router/edge/probe';
@@ -43,6 +43,8 @@ export const API_KEY = 'ck-test-0123456789';
 const clock = { nowMs: () => Date.now() };
 const FLOW = { answerBytes: 2_097_152, concurrency: { perTenant: 256, total: 1024 }, headersTimeoutMs: 5_000, idleTimeoutMs: 5_000 };
 
+const STAKED = { version: 1, staked: 100n, locked: 0n, unbonding: 0n, unbondEnd: 0, bond: 1_000_000n, slashed: 0n } as const;
+
 export interface Provider {
   readonly name: string;
   readonly payment: TestPayment;
@@ -57,6 +59,8 @@ export interface Provider {
   /** The operator marks every engine as draining. */
   drain(): Promise<void>;
   publish(change?: Partial<RegistryEntry>): Promise<void>;
+  /** Of all its models. */
+  stake(change?: Partial<StakeState>): Promise<void>;
 }
 
 export interface World extends AsyncDisposable {
@@ -79,7 +83,7 @@ export const openWorld = async (
   const stack = new AsyncDisposableStack();
   const logger = memoryLogger();
   const metrics = createMetrics('router');
-  for (const bucket of ['registry', 'head', 'reputation', 'engines']) await bus.ensureKv(bucket);
+  for (const bucket of ['registry', 'stakes', 'head', 'reputation', 'engines']) await bus.ensureKv(bucket);
   const nowSeconds = Math.floor(Date.now() / 1000);
   await bus.kv('head', headState).put('latest', { version: 1, number: 10, hash: NO_ROOT, timestamp: nowSeconds, seenAtMs: Date.now() });
   const observer = createObserver(metrics, 'gateway');
@@ -117,6 +121,7 @@ export const openWorld = async (
     {
       ...FLOW,
       maxPriceMicro: undefined,
+      leastStake: { stake: 0n, bond: 0n },
       models: {
         assistant: { manifestSha256: CHAT, kind: 'chat' },
         digits: { manifestSha256: DIGITS, kind: 'integer', verificationRoot: ROOT },
@@ -155,7 +160,7 @@ export const openWorld = async (
           equalBytes,
         },
         edgeLeases,
-        FLOW,
+        { ...FLOW, arriving: { perTenant: 128, total: 1024 } },
       );
     let edge = newEdge();
     const seen: Provider['seen'] = [];
@@ -223,6 +228,17 @@ export const openWorld = async (
         );
       }
     };
+    const stake = async (change: Partial<StakeState> = {}): Promise<void> => {
+      for (const { modelId } of entries) {
+        const wanted = { ...STAKED, modelId, ...change };
+        await bus.kv('stakes', stakeState).put(kvKey(modelId), wanted);
+        await eventually('the gateway has seen the stake', () => {
+          const seenStake = market.stake(modelId);
+          return seenStake?.staked === wanted.staked && seenStake.bond === wanted.bond && seenStake.unbondEnd === wanted.unbondEnd;
+        });
+      }
+    };
+    await stake();
     await publish();
     return {
       name,
@@ -243,6 +259,7 @@ export const openWorld = async (
         await eventually('the edge knows', () => engines().every((e) => e.draining));
       },
       publish,
+      stake,
     };
   };
 

@@ -107,7 +107,13 @@ const edgeValues = (stage: Stage, payee: Hex) => ({
     name: 'edge',
     payment: { payee, claims: { everySeconds: 2, maxCount: 100 }, persistence },
   },
-  verifier: { enabled: true, role: 'defender', dispute: { enabled: false }, persistence },
+  verifier: {
+    enabled: true,
+    role: 'defender',
+    dispute: { enabled: false },
+    models: [{ name: 'digits', kind: 'integer', manifestSha256: stage.models.digits.manifestSha256, claimName: 'digits-weights' }],
+    persistence,
+  },
 });
 
 export interface Release {

@@ -30,8 +30,8 @@ import type { Rpc } from './rpc.ts';
 
 export const CHAIN_ID = 31337;
 
-/** Short by parameter, never by moving the clock: a claim window of 3 s, and an exit that outlasts all evidence. */
-const WINDOWS = { 'evidence-seconds': 600, 'window-seconds': 3 };
+/** Short by parameter, never by moving the clock: a claim window of 2 s, evidence for 11 s, and so 13 s of unbonding. */
+const WINDOWS = { 'evidence-seconds': 11, 'window-seconds': 2 };
 
 /** What the story has set up and seen; the table and the end-to-end tests read it. */
 export interface Told {

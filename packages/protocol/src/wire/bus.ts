@@ -49,6 +49,8 @@ export const leaseRequest = z.object({
   /** Least that is of use, and what is wished for. */
   minimum: microAmount,
   wanted: microAmount,
+  /** A lease of this router whose time is prolonged instead, its amount as it is; refused (`invalid_field`, param `renew`) once it has ended. */
+  renew: z.string().max(100).optional(),
 });
 export const leaseValue = z.object({
   leaseId: z.string(),
@@ -171,6 +173,8 @@ export const engine = z.object({
   manifestSha256: sha256,
   verificationRoot: bytes32,
   quantization: z.string().max(40).optional(),
+  /** Integer: bytes of an output, as the operator's verify saw it; an answer of another length is not signed. */
+  outputLength: z.number().int().min(1).max(65_536).optional(),
   /** A draining engine finishes what it has and gets nothing new. */
   draining: z.boolean(),
 });

@@ -26,8 +26,8 @@ export const claimsPostSubject = (scope: Scope): string => `cupel.v1.${scope}.cl
 /** What the operator listens to; the third and fourth token are the edge's namespace and name. */
 export const ALL_CLAIMS_POST = 'cupel.v1.edge.*.*.claims.post';
 export const receiptsSubject = (scope: Scope): string => `cupel.v1.${scope}.receipts`;
-/** Stream names may not contain dots. */
-export const receiptsStream = (scope: Scope): string => `RECEIPTS_${scope.replaceAll('.', '_').replaceAll('-', '_')}`;
+/** Stream names may not contain dots. A Kubernetes name has no "_", so that two scopes never share a stream. */
+export const receiptsStream = (scope: Scope): string => `RECEIPTS_${scope.replaceAll('.', '_')}`;
 export const enginesKey = (namespace: string, edge: string): string => `${namespace}.${edge}`;
 export const kvKey = (id: string): string => id.replace(/^0x/, '');
 export const kvSubject = (bucket: KvBucket): string => `$KV.${bucket}.>`;

@@ -44,7 +44,10 @@ export interface VerifiedFolder {
 }
 
 const MANIFEST_LIMIT = 4 << 20;
-const INTEGER_LIMIT = 256 << 20;
+/** A program travels in the evidence of a dispute. */
+const PROGRAM_LIMIT = 256 << 20;
+/** What one data contract holds (EIP-170, less its first byte): an ExecutionArbiter can be shown no more, and nobody could dispute an answer. */
+const WEIGHTS_LIMIT = 24_575;
 
 const hexOf = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 
@@ -89,15 +92,22 @@ const verifyInteger = async (
   const names = manifest.integer;
   if (names === undefined) throw new ManifestMismatch(MANIFEST_FILE, 'it has no part "integer", which mode IntegerExecution needs');
   // Read once more and hashed again: what is computed with is what the manifest names.
-  const load = async (path: string): Promise<Uint8Array> => {
+  const load = async (path: string, limit: number): Promise<Uint8Array> => {
     const entry = manifest.files.find((file) => file.path === path);
     if (entry === undefined) throw new ManifestMismatch(path, 'it is named under "integer", but not under "files"');
-    const bytes = await folder.read(path, INTEGER_LIMIT);
+    const bytes = await folder.read(path, limit);
     if (hexOf(request.sha256(bytes)) !== entry.sha256) throw new ManifestMismatch(path, 'it changed while it was read');
     return bytes;
   };
-  const program = await load(names.program);
-  const weights = await load(names.weights);
+  const program = await load(names.program, PROGRAM_LIMIT);
+  const size = manifest.files.find((file) => file.path === names.weights)?.size ?? 0;
+  if (size > WEIGHTS_LIMIT) {
+    throw new ManifestMismatch(
+      names.weights,
+      `it has ${size} bytes; weights of more than ${WEIGHTS_LIMIT} cannot be shown to the arbiter, so that no answer could be disputed: use a smaller model, or verification.mode Replay`,
+    );
+  }
+  const weights = await load(names.weights, WEIGHTS_LIMIT);
   const root = computed(names.weights, () => integer.verificationRoot(program, weights));
   if (root !== names.verificationRoot) {
     throw new ManifestMismatch(

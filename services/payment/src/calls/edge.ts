@@ -13,6 +13,7 @@ import { notOpen } from '../ledger/channel.ts';
 import { chargeRequest } from '../ledger/charge.ts';
 import type { ReceiptChecks } from '../voucher/receipt.ts';
 import type { CallDeps, IncomingCalls } from './incoming.ts';
+import { createQuota } from './quota.ts';
 
 export interface Grants {
   /** The owner's leave for our key to sign receipts of this version. */
@@ -32,8 +33,15 @@ export interface EdgeCalls {
   charge(request: ChargeRequest): Promise<ChargeValue | Refusal>;
 }
 
+/** A payer's routers agree on a session once a week; restarts and replicas ask more often. */
+const SESSIONS_PER_MINUTE = 60;
+
+const tooMany = (channelId: Hex): Refusal =>
+  refuse('too_many_requests', `the channel ${channelId} has opened ${SESSIONS_PER_MINUTE} sessions within a minute`);
+
 export const edgeCalls = (deps: EdgeDeps): EdgeCalls => {
   const { ledger, facts, common, keccak, receipts, nowMs } = deps;
+  const sessions = createQuota({ limit: SESSIONS_PER_MINUTE, windowMs: 60_000, nowMs });
 
   /** undefined: this version's answers can be billed. */
   const grantFor = (versionId: Hex, modelId: Hex): SignedGrant | Refusal => {
@@ -51,13 +59,20 @@ export const edgeCalls = (deps: EdgeDeps): EdgeCalls => {
       );
     }
     const owner = facts.ownerOf(modelId);
-    return (owner && receipts.checkGrant(grant, owner)) ?? grant;
+    // Who may grant is the registry's word alone: without it a receipt could bear a grant that no court takes.
+    if (!owner) return refuse('version_unknown', `the registry does not show the model ${modelId} (yet)`, { param: 'modelId' });
+    return receipts.checkGrant(grant, owner) ?? grant;
   };
 
   return {
     async session({ descriptor, session, signature }) {
       const channelId = channelIdOf(keccak, descriptor);
-      const refusal = checkSession(channelId, session) ?? deps.checks.checkSession(descriptor, session, signature);
+      const refusal =
+        checkSession(channelId, session) ??
+        common.checkStranger(channelId, descriptor) ??
+        deps.checks.checkSession(descriptor, session, signature) ??
+        // After the signature: nobody but the payer uses up its channel's share.
+        (sessions.take(channelId) ? undefined : tooMany(channelId));
       if (refusal) return refusal;
       const channel = await common.register(descriptor, null);
       if ('reason' in channel) return channel;

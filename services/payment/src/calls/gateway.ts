@@ -1,12 +1,14 @@
 import { bytesToHex } from '@cupel/protocol/hex';
 import type { Hex } from '@cupel/protocol/hex';
 import type { ChannelDescriptor } from '@cupel/protocol/ids';
+import type { BaseUnits } from '@cupel/protocol/money';
 import { refuse } from '@cupel/protocol/reasons';
 import type { Refusal } from '@cupel/protocol/reasons';
 import { unixSeconds } from '@cupel/protocol/time';
 import type { ChargeRequest, ChargeValue, ConsentRequest } from '@cupel/protocol/wire/bus';
 
 import { creditReceipt } from '../ledger/channel.ts';
+import type { Credited } from '../ledger/channel.ts';
 import { chargeRequest } from '../ledger/charge.ts';
 import type { ChannelRow } from '../ledger/rows.ts';
 import { unreserved } from '../quote/allowance.ts';
@@ -28,8 +30,8 @@ export interface GatewayCalls {
   consent(
     request: ConsentRequest,
   ): { readonly notAfter: bigint; readonly signature: Hex; readonly descriptor: ChannelDescriptor } | Refusal;
-  /** Gives the consumer back what an upheld receipt was charged; micro, 0 when that was done before. */
-  credit(receiptDigest: Hex): Promise<bigint>;
+  /** Gives the consumer back what an upheld receipt was charged, up to the bond's refund; all 0 when that was done before. */
+  credit(receiptDigest: Hex, refund: BaseUnits): Promise<Credited>;
 }
 
 /** A consent outlives any game about a receipt of today, no more. */
@@ -87,9 +89,10 @@ export const gatewayCalls = (deps: GatewayDeps): GatewayCalls => {
       return { notAfter, signature: payer.sign(digest), descriptor };
     },
 
-    async credit(receiptDigest) {
-      const result = await ledger.submit((view) => creditReceipt(view, { receiptDigest, nowMs: nowMs() }));
-      return result.ok ? result.value : 0n;
+    async credit(receiptDigest, refund) {
+      const result = await ledger.submit((view) => creditReceipt(view, { receiptDigest, refund, nowMs: nowMs() }));
+      if (!result.ok) throw new Error(`a credit was refused: ${result.refusal.message}`);
+      return result.value;
     },
   };
 };

@@ -9,9 +9,9 @@ import type { LeaseRequest, LeaseValue, Payload, ReleaseRequest, VoucherRequest 
 import type { ReceiptEnvelope } from '@cupel/protocol/wire/receipt';
 
 import type { Facts } from '../facts.ts';
-import { acceptVoucher, registerChannel, unknownChannel } from '../ledger/channel.ts';
+import { acceptVoucher, notOpen, registerChannel, unknownChannel } from '../ledger/channel.ts';
 import type { Charged } from '../ledger/charge.ts';
-import { expireLeases, grantLease, releaseLease } from '../ledger/lease.ts';
+import { expireLeases, grantLease, releaseLease, renewLease } from '../ledger/lease.ts';
 import type { LedgerStore } from '../ledger/records.ts';
 import type { ChannelRow, PayloadRow, Result } from '../ledger/rows.ts';
 import type { Exposure } from '../quote/allowance.ts';
@@ -50,14 +50,17 @@ export interface CallDeps {
   readonly onCharged: () => void;
 }
 
-/** How long a router keeps a lease that it does not release: longer than a long answer, since an expired lease covers nothing. */
+/** How long a router keeps a lease that it neither releases nor renews: an expired one covers nothing. */
 const LEASE_MS = 300_000;
 
 export interface IncomingCalls {
   lease(request: LeaseRequest): Promise<LeaseValue | Refusal>;
   release(request: ReleaseRequest): Promise<{ readonly released: Micro }>;
   voucher(request: VoucherRequest, consumerId: string | null): Promise<{ readonly channelId: Hex; readonly ceiling: BaseUnits } | Refusal>;
+  /** Enters a channel that a known consumer, or the admin, names; perhaps before the chain shows it. */
   register(descriptor: ChannelDescriptor, consumerId: string | null): Promise<ChannelRow | Refusal>;
+  /** undefined: the ledger has the channel, or may take it from a stranger: it fits the terms, and its deposit is final on chain. */
+  checkStranger(channelId: Hex, descriptor: ChannelDescriptor): Refusal | undefined;
   receipt(request: {
     readonly requestId: Hex;
     readonly consumerId?: string | undefined;
@@ -84,6 +87,12 @@ export const incomingCalls = (deps: CallDeps): IncomingCalls => {
   const { ledger, facts, meter, nowMs } = deps;
   const exposure = (): Exposure => ({ stale: facts.isStale(), limit: deps.exposureLimit });
 
+  /** A stranger's word costs it nothing, a deposit does: nothing is written, and no signature recovered, for a channel that is not on chain. */
+  const checkStranger = (channelId: Hex, descriptor: ChannelDescriptor): Refusal | undefined =>
+    ledger.view.channel(channelId)
+      ? undefined
+      : (checkDescriptor(descriptor, deps.terms) ?? notOpen({ channelId, ...facts.channel(channelId) }));
+
   const register = async (descriptor: ChannelDescriptor, consumerId: string | null): Promise<ChannelRow | Refusal> => {
     const unfit = checkDescriptor(descriptor, deps.terms);
     if (unfit) return unfit;
@@ -99,7 +108,9 @@ export const incomingCalls = (deps: CallDeps): IncomingCalls => {
   return {
     exposure,
     register,
-    async lease({ channelId, routerId, minimum, wanted }) {
+    checkStranger,
+    async lease({ channelId, routerId, minimum, wanted, renew }) {
+      if (renew !== undefined) return prolong(renew, channelId, routerId);
       const command = {
         leaseId: deps.newId(),
         channelId,
@@ -163,6 +174,14 @@ export const incomingCalls = (deps: CallDeps): IncomingCalls => {
     },
   };
 
+  async function prolong(leaseId: string, channelId: Hex, routerId: string): Promise<LeaseValue | Refusal> {
+    const command = { leaseId, channelId, routerId, expiresAtMs: nowMs() + LEASE_MS };
+    const result = await ledger.submit((view) => renewLease(view, command));
+    if (result.ok) return { leaseId, channelId, amount: result.value.amount, expiresAtMs: result.value.expiresAtMs };
+    meter.refusal('lease', result.refusal.reason);
+    return result.refusal;
+  }
+
   async function raise(request: VoucherRequest, consumerId: string | null): Promise<{ channelId: Hex; ceiling: BaseUnits } | Refusal> {
     const { channelId, maxClaimableAmount, signature } = request;
     if (request.descriptor && channelIdOf(deps.keccak, request.descriptor) !== channelId) {
@@ -170,6 +189,8 @@ export const incomingCalls = (deps: CallDeps): IncomingCalls => {
     }
     const descriptor = ledger.view.channel(channelId)?.descriptor ?? request.descriptor;
     if (!descriptor) return unknownChannel(channelId);
+    const stranger = checkStranger(channelId, descriptor);
+    if (stranger) return stranger;
     const bad = deps.checks.checkVoucher(descriptor, { channelId, maxClaimableAmount }, signature);
     if (bad) return bad;
     const registered = await register(descriptor, consumerId);

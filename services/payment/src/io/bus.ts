@@ -55,12 +55,18 @@ export const servePayment = async (bus: Bus, scope: Scope, calls: Served, stack:
   }
 };
 
-/** Feeds the facts from the watcher's buckets. Heads first: finality is judged by them. */
-export const watchFacts = (bus: Bus, facts: Facts, stack: AsyncDisposableStack): void => {
-  stack.use(bus.kv('head', headState).watch(facts.headChanged));
-  stack.use(bus.kv('registry', registryEntry).watch(facts.registryChanged));
-  stack.use(bus.kv('channels', channelState).watch(facts.channelChanged));
+/**
+ * Feeds the facts from the watcher's buckets. Heads first: finality is judged by them. Resolves when all that answers are judged by has been
+ * read once: never, while there are no buckets.
+ */
+export const watchFacts = (bus: Bus, facts: Facts, stack: AsyncDisposableStack): Promise<unknown> => {
+  const watches = [
+    stack.use(bus.kv('head', headState).watch(facts.headChanged)),
+    stack.use(bus.kv('registry', registryEntry).watch(facts.registryChanged)),
+    stack.use(bus.kv('channels', channelState).watch(facts.channelChanged)),
+  ];
   stack.use(bus.kv('disputes', disputeState).watch(facts.disputeChanged));
+  return Promise.all(watches.map((watch) => watch.ready));
 };
 
 /** 256 MiB of receipts are some 150,000. */

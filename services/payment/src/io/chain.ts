@@ -2,6 +2,7 @@ import type { Contracts } from '@cupel/protocol/wire/config';
 import { marketCalls } from '@cupel/chain/contracts';
 import type { Call, Lane, Outcome } from '@cupel/chain/lane';
 
+import type { ExitChain } from '../loops/exits.ts';
 import type { DepositChain } from '../loops/providers.ts';
 import type { RedeemChain } from '../loops/redeem.ts';
 import type { SettlementOutcome } from '../settle/redeem.ts';
@@ -47,5 +48,15 @@ export const depositChain = (lane: Lane, contracts: Contracts, nowMs: () => numb
   return {
     open: (key, descriptor, amount) => deposit(key, 'open-channel', amount, calls.open(descriptor, amount)),
     topUp: (key, descriptor, amount) => deposit(key, 'top-up-channel', amount, calls.topUp(descriptor, amount)),
+  };
+};
+
+/** Exits through the lane of the payer's key. */
+export const exitChain = (lane: Lane, contracts: Contracts): ExitChain => {
+  const calls = marketCalls(contracts);
+  return {
+    startExit: async (key, descriptor) => plain(await lane.send({ key, purpose: 'start-exit', call: calls.startExit(descriptor) })),
+    withdraw: async (key, descriptor) =>
+      plain(await lane.send({ key, purpose: 'withdraw-refund', call: calls.withdrawRefund(descriptor) })),
   };
 };

@@ -121,9 +121,11 @@ export const creditOf = (row: SqlRow): CreditRow => ({
 export const outgoingOf = (row: SqlRow): OutgoingRow => ({
   channelId: hex(row, 'channel_id'),
   payee: hex(row, 'payee'),
+  owner: maybeHex(row, 'owner'),
   descriptor: json(row, 'descriptor', channelDescriptor),
-  status: oneOf(row, 'status', ['opening', ...CHANNEL_STATUS]),
+  status: oneOf(row, 'status', ['opening', 'retiring', ...CHANNEL_STATUS]),
   deposit: inBase(row, 'deposit'),
+  settled: inBase(row, 'settled'),
   plannedDeposit: inBase(row, 'planned_deposit'),
   topUps: integer(row, 'top_ups'),
   signedMax: inBase(row, 'signed_max'),
@@ -137,6 +139,7 @@ export const outgoingOf = (row: SqlRow): OutgoingRow => ({
     signature: hex(row, 'signature'),
   },
   createdAtMs: integer(row, 'created_at'),
+  usedAtMs: integer(row, 'used_at'),
 });
 
 const amount = z.string().transform((s) => baseUnits(BigInt(s)));

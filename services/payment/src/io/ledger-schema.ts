@@ -5,7 +5,7 @@ export class LedgerError extends Error {
   override readonly name = 'LedgerError';
 }
 
-const SCHEMA_VERSION = 1;
+const SCHEMA_VERSION = 2;
 
 /**
  * Amounts are TEXT decimals (micro passes 2^63), ids TEXT hex, times INTEGER unix milliseconds unless the name says otherwise. README.md
@@ -54,6 +54,14 @@ const TABLES = `
   CREATE TABLE marks (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 `;
 
+/** From version 1 to 2, and part of every new file: own channels by owner, what was redeemed on them, and when they were used last. */
+const OUTGOING_USE = `
+  ALTER TABLE outgoing ADD COLUMN owner TEXT;
+  ALTER TABLE outgoing ADD COLUMN settled TEXT NOT NULL DEFAULT '0';
+  ALTER TABLE outgoing ADD COLUMN used_at INTEGER NOT NULL DEFAULT 0;
+  UPDATE outgoing SET used_at = unixepoch() * 1000;
+`;
+
 /** How often a commit reaches the disk. OFF exists for the test that shows what FULL is for. */
 export type Synchronous = 'FULL' | 'OFF';
 
@@ -65,10 +73,10 @@ export const prepareDatabase = (db: DatabaseSync, path: string, synchronous: Syn
     throw new LedgerError(`the ledger ${path} cannot use write-ahead logging (got ${String(mode)}); put it on a local volume`);
   const version = Number(db.prepare('PRAGMA user_version').get()?.['user_version']);
   if (version === SCHEMA_VERSION) return;
-  if (version !== 0) {
+  if (version !== 0 && version !== 1) {
     throw new LedgerError(
       `the ledger ${path} has schema version ${version}, this program writes ${SCHEMA_VERSION}; use the program that wrote it`,
     );
   }
-  db.exec(`BEGIN IMMEDIATE; ${TABLES} PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT`);
+  db.exec(`BEGIN IMMEDIATE; ${version === 0 ? TABLES : ''} ${OUTGOING_USE} PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT`);
 };

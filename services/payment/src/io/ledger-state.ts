@@ -69,6 +69,7 @@ export const openState = (db: DatabaseSync): LedgerState => {
       return row && creditOf(row);
     },
     outgoing: (id) => outgoing.get(id),
+    allOutgoing: () => outgoing.values(),
   };
   const put = (change: Change): void => {
     switch (change.table) {
@@ -173,6 +174,9 @@ export const openState = (db: DatabaseSync): LedgerState => {
         `${o.receipted}`,
         `${o.lastCumulative}`,
         o.createdAtMs,
+        o.owner,
+        `${o.settled}`,
+        o.usedAtMs,
       );
       const s = o.session;
       sql.putSession.run(id, s.sealedKey, s.keyHash, `${s.maxUnpaid}`, `${s.notAfter}`, s.signature);
@@ -198,7 +202,7 @@ const statements = (db: DatabaseSync) => {
     putLease: insert('leases', 7, 'REPLACE'),
     putCharge: db.prepare(`INSERT INTO charges VALUES (NULL, ${Array.from({ length: 16 }, () => '?').join(', ')}, NULL)`),
     putCredit: insert('credits', 5),
-    putOutgoing: insert('outgoing', 11, 'REPLACE'),
+    putOutgoing: insert('outgoing', 14, 'REPLACE'),
     putSession: insert('sessions', 6, 'REPLACE'),
     putPayload: insert('payloads', 3, 'REPLACE'),
     putOutbox: db.prepare('INSERT INTO outbox VALUES (?, ?, NULL)'),

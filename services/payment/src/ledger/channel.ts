@@ -1,7 +1,7 @@
 import type { Hex } from '@cupel/protocol/hex';
 import type { ChannelDescriptor } from '@cupel/protocol/ids';
-import { baseUnits, micro, ZERO_BASE, ZERO_MICRO } from '@cupel/protocol/money';
-import type { BaseUnits } from '@cupel/protocol/money';
+import { baseUnits, micro, toMicro, ZERO_BASE, ZERO_MICRO } from '@cupel/protocol/money';
+import type { BaseUnits, Micro } from '@cupel/protocol/money';
 import { refuse } from '@cupel/protocol/reasons';
 import type { Refusal } from '@cupel/protocol/reasons';
 
@@ -108,21 +108,34 @@ export const acceptVoucher = (view: LedgerView, command: AcceptVoucher): Decisio
 
 export interface CreditReceipt {
   readonly receiptDigest: Hex;
+  /** What the bond has paid for the receipt, base units. */
+  readonly refund: BaseUnits;
   readonly nowMs: number;
 }
 
-/** Gives back what an upheld receipt was charged, once per receipt. The value is 0 when it had been given back or never been charged here. */
-export const creditReceipt = (view: LedgerView, { receiptDigest, nowMs }: CreditReceipt): Decision<bigint> => {
+export interface Credited {
+  readonly credited: Micro;
+  /** Charged for the receipt and not refunded by the bond: the payer's loss. */
+  readonly lost: Micro;
+}
+
+/**
+ * Gives back what an upheld receipt was charged, once per receipt and no more than the bond has refunded: the payee passes money on, it does
+ * not stand in for the provider. Both values are 0 when it had been given back or never been charged here.
+ */
+export const creditReceipt = (view: LedgerView, { receiptDigest, refund, nowMs }: CreditReceipt): Decision<Credited> => {
   const charge = view.chargeOf(receiptDigest);
-  if (!charge || view.credit(receiptDigest)) return decided(0n);
+  if (!charge || view.credit(receiptDigest)) return decided({ credited: ZERO_MICRO, lost: ZERO_MICRO });
   const channel = view.channel(charge.channelId);
   if (!channel) throw new Error(`the charge ${charge.requestId} names the channel ${charge.channelId}, which the ledger does not have`);
-  return decided<bigint>(
-    charge.charged,
-    { table: 'channels', row: { ...channel, credited: micro(channel.credited + charge.charged) } },
+  const refunded = toMicro(refund);
+  const amount = refunded < charge.charged ? refunded : charge.charged;
+  return decided<Credited>(
+    { credited: amount, lost: micro(charge.charged - amount) },
+    { table: 'channels', row: { ...channel, credited: micro(channel.credited + amount) } },
     {
       table: 'credits',
-      row: { receiptDigest, requestId: charge.requestId, channelId: charge.channelId, amount: charge.charged, atMs: nowMs },
+      row: { receiptDigest, requestId: charge.requestId, channelId: charge.channelId, amount, atMs: nowMs },
     },
   );
 };
@@ -131,7 +144,7 @@ export const unknownChannel = (channelId: Hex): Refusal =>
   refuse('no_channel', `the channel ${channelId} is not known here`, { param: 'channelId' });
 
 /** undefined: new work and new vouchers are welcome. */
-export const notOpen = (channel: ChannelRow): Refusal | undefined => {
+export const notOpen = (channel: Pick<ChannelRow, 'channelId' | 'status' | 'deposit'>): Refusal | undefined => {
   switch (channel.status) {
     case 'open':
       if (channel.deposit > 0n) return undefined;

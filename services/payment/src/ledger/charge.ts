@@ -122,6 +122,7 @@ const withBill = (view: LedgerView, command: ChargeBill, taken: Taken): Decision
     ...outgoing,
     receipted: micro(outgoing.receipted + command.price),
     lastCumulative: micro(receipt.cumulative > outgoing.lastCumulative ? receipt.cumulative : outgoing.lastCumulative),
+    usedAtMs: command.nowMs,
   };
   return written(command, taken, {
     price: command.price,

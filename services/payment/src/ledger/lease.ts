@@ -1,6 +1,7 @@
 import type { Hex } from '@cupel/protocol/hex';
 import { micro, ZERO_MICRO } from '@cupel/protocol/money';
 import type { Micro } from '@cupel/protocol/money';
+import { refuse } from '@cupel/protocol/reasons';
 
 import { shortfall, takeable } from '../quote/allowance.ts';
 import type { Exposure } from '../quote/allowance.ts';
@@ -37,6 +38,27 @@ export const grantLease = (view: LedgerView, command: GrantLease): Decision<Leas
   const { leaseId, channelId, routerId, expiresAtMs } = command;
   const row: LeaseRow = { leaseId, channelId, routerId, amount, charged: ZERO_MICRO, expiresAtMs, state: 'open' };
   return decided(row, { table: 'leases', row }, { table: 'channels', row: { ...channel, leased: micro(channel.leased + amount) } });
+};
+
+export interface RenewLease {
+  readonly leaseId: string;
+  readonly channelId: Hex;
+  readonly routerId: string;
+  readonly expiresAtMs: number;
+}
+
+/**
+ * Prolongs an open lease, its amount as it is: what it reserves has been counted already, so a closing channel or a stale head is no reason
+ * to take it from under a running answer. Only the router that holds it may, and never once it has ended.
+ */
+export const renewLease = (view: LedgerView, { leaseId, channelId, routerId, expiresAtMs }: RenewLease): Decision<LeaseRow> => {
+  const lease = view.lease(leaseId);
+  if (!lease || lease.state !== 'open' || lease.routerId !== routerId || lease.channelId !== channelId) {
+    return refused(refuse('invalid_field', `the lease ${leaseId} is not open; ask for a new one`, { param: 'renew' }));
+  }
+  if (expiresAtMs <= lease.expiresAtMs) return decided(lease);
+  const row: LeaseRow = { ...lease, expiresAtMs };
+  return decided(row, { table: 'leases', row });
 };
 
 /** Gives the rest of a lease back; 0 when it is gone already. Only the router that holds it may. */

@@ -29,6 +29,7 @@ export const memoryLedger = (): MemoryLedger => {
     chargeOf: (digest) => byDigest.get(digest),
     credit: (digest) => credits.get(digest),
     outgoing: (id) => outgoing.get(id),
+    allOutgoing: () => outgoing.values(),
   };
   const put = (change: Change): void => {
     switch (change.table) {

@@ -92,10 +92,15 @@ export interface OutgoingSession {
 export interface OutgoingRow {
   readonly channelId: Hex;
   readonly payee: Hex;
+  /** Of the models that were paid for first: one owner may change its payout. null: opened before this was written down. */
+  readonly owner: Hex | null;
   readonly descriptor: ChannelDescriptor;
-  readonly status: 'opening' | ChannelStatus;
+  /** `retiring`: nothing more is signed on it, and its exit is to be started on chain. */
+  readonly status: 'opening' | 'retiring' | ChannelStatus;
   /** Final deposit on chain. */
   readonly deposit: BaseUnits;
+  /** Redeemed on chain by the provider, base units. */
+  readonly settled: BaseUnits;
   /** Deposit once every transaction on its way has been mined. */
   readonly plannedDeposit: BaseUnits;
   /** Counts top-ups: part of their idempotency key. */
@@ -108,6 +113,8 @@ export interface OutgoingRow {
   readonly lastCumulative: Micro;
   readonly session: OutgoingSession;
   readonly createdAtMs: number;
+  /** When an amount was signed or a bill came last. */
+  readonly usedAtMs: number;
 }
 
 /** The RECEIPTS stream is to be told of this charge, once it is durable. */
@@ -151,6 +158,8 @@ export interface LedgerView {
   chargeOf(receiptDigest: Hex): ChargeRow | undefined;
   credit(receiptDigest: Hex): CreditRow | undefined;
   outgoing(channelId: Hex): OutgoingRow | undefined;
+  /** All own channels, closed ones too. */
+  allOutgoing(): Iterable<OutgoingRow>;
 }
 
 export type Result<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly refusal: Refusal };

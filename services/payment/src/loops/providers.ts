@@ -13,10 +13,19 @@ import type { OutgoingRequest, OutgoingValue } from '@cupel/protocol/wire/bus';
 
 import type { Cipher } from '../calls/incoming.ts';
 import type { Facts } from '../facts.ts';
-import { abandonOutgoing, cancelTopUp, observeOutgoing, planOutgoing, planTopUp, renewSession, signOutgoing } from '../ledger/outgoing.ts';
+import {
+  abandonOutgoing,
+  cancelTopUp,
+  observeOutgoing,
+  planOutgoing,
+  planTopUp,
+  renewSession,
+  retireOutgoing,
+  signOutgoing,
+} from '../ledger/outgoing.ts';
 import type { LedgerStore } from '../ledger/records.ts';
 import type { OutgoingRow, OutgoingSession } from '../ledger/rows.ts';
-import { countedByProvider } from '../quote/prepaid.ts';
+import { countedByProvider, isUsedUp } from '../quote/prepaid.ts';
 import type { PrepaidLimits } from '../quote/prepaid.ts';
 import type { SettlementOutcome } from '../settle/redeem.ts';
 import type { VoucherChecks } from '../voucher/verify.ts';
@@ -60,10 +69,14 @@ export interface Providers {
 const SESSION_SECONDS = 7n * 86_400n;
 const RENEW_BEFORE_SECONDS = 3600n;
 const LOOK_EVERY_MS = 100;
+/** Longer than a long answer, whose bill may still come. */
+const GIVE_UP_AFTER_MS = 180_000;
 
 export const createProviders = (deps: ProvidersDeps): Providers => {
   const { ledger, checks, payer, limits, portion, nowMs, logger } = deps;
-  const planning = new Map<Hex, Promise<OutgoingRow>>();
+  const planning = new Map<Hex, Promise<OutgoingRow | Refusal>>();
+  /** Since when a channel has neither signed nor been billed, for bills that never came. */
+  const stuckSinceMs = new Map<Hex, number>();
   const working = new Map<string, Promise<void>>();
   /** Deposits go one after the other: each needs its own allowance. */
   let queue: Promise<void> = Promise.resolve();
@@ -78,7 +91,7 @@ export const createProviders = (deps: ProvidersDeps): Providers => {
     return { sealedKey: deps.cipher.sealKey(channelId, key), keyHash, maxUnpaid, notAfter, signature };
   };
 
-  const plan = async (payee: Hex): Promise<OutgoingRow> => {
+  const plan = async (payee: Hex, owner: Hex): Promise<OutgoingRow | Refusal> => {
     const descriptor: ChannelDescriptor = {
       payer: payer.address,
       payee,
@@ -92,9 +105,11 @@ export const createProviders = (deps: ProvidersDeps): Providers => {
     const row: OutgoingRow = {
       channelId,
       payee,
+      owner,
       descriptor,
       status: 'opening',
       deposit: ZERO_BASE,
+      settled: ZERO_BASE,
       plannedDeposit: portion,
       topUps: 0,
       signedMax: ZERO_BASE,
@@ -102,19 +117,18 @@ export const createProviders = (deps: ProvidersDeps): Providers => {
       lastCumulative: ZERO_MICRO,
       session: newSession(channelId),
       createdAtMs: nowMs(),
+      usedAtMs: nowMs(),
     };
-    const result = await ledger.submit((view) => planOutgoing(view, row));
-    if (!result.ok) throw new Error(`planning a channel was refused: ${result.refusal.message}`);
-    return result.value;
+    const result = await ledger.submit((view) => planOutgoing(view, { row, limits }));
+    return result.ok ? result.value : result.refusal;
   };
 
-  const usable = (payee: Hex): OutgoingRow | undefined =>
-    [...ledger.outgoing()].filter((o) => o.payee === payee && o.status !== 'closing' && o.status !== 'closed').at(-1);
+  const usable = (payee: Hex): OutgoingRow | undefined => [...ledger.outgoing()].filter((o) => o.payee === payee && !isOver(o)).at(-1);
 
-  const channelTo = (payee: Hex): Promise<OutgoingRow> | OutgoingRow => {
+  const channelTo = (payee: Hex, owner: Hex): Promise<OutgoingRow | Refusal> | OutgoingRow => {
     const known = usable(payee);
     if (known) return known;
-    const running = planning.get(payee) ?? plan(payee).finally(() => planning.delete(payee));
+    const running = planning.get(payee) ?? plan(payee, owner).finally(() => planning.delete(payee));
     planning.set(payee, running);
     return running;
   };
@@ -144,7 +158,7 @@ export const createProviders = (deps: ProvidersDeps): Providers => {
   };
 
   const work = (row: OutgoingRow): void => {
-    if (row.deposit >= row.plannedDeposit || row.status === 'closed') return;
+    if (row.deposit >= row.plannedDeposit || isOver(row)) return;
     const name = `${row.channelId}:${row.topUps}`;
     if (working.has(name)) return;
     const run = queue
@@ -167,6 +181,22 @@ export const createProviders = (deps: ProvidersDeps): Providers => {
     return renewed;
   };
 
+  /** Gives a channel up that has been at its limit for long without a bill: lost bills must not end the business with a provider. */
+  const isGivenUp = async (row: OutgoingRow): Promise<boolean> => {
+    const { channelId, payee } = row;
+    if (!isUsedUp(row, limits)) return false;
+    const since = stuckSinceMs.get(channelId) ?? nowMs();
+    stuckSinceMs.set(channelId, since);
+    if (nowMs() - since < GIVE_UP_AFTER_MS) return false;
+    stuckSinceMs.delete(channelId);
+    await ledger.submit((view) => retireOutgoing(view, { channelId }));
+    logger.warn(
+      { channelId, payee, signed: row.signedMax, receipted: row.receipted },
+      'bills were lost; the channel is given up for a new one',
+    );
+    return true;
+  };
+
   const sign = async (row: OutgoingRow, amount: BaseUnits): Promise<OutgoingValue> => {
     const { channelId, descriptor } = row;
     const current = await session(row);
@@ -186,21 +216,35 @@ export const createProviders = (deps: ProvidersDeps): Providers => {
   };
 
   return {
-    async pay({ payee, need }) {
-      const { channelId } = await channelTo(payee);
+    async pay({ payee, modelId, need }) {
+      const owner = deps.facts.ownerOf(modelId);
+      if (!owner) return refuse('no_provider', `the registry does not show the model ${modelId} (yet)`, { param: 'modelId' });
+      const first = await channelTo(payee, owner);
+      if ('reason' in first) return first;
+      let { channelId } = first;
       const known = deps.facts.channel(channelId);
       // Nothing known is no news: the buckets may have been lost.
-      if (known.status !== 'unknown') await ledger.submit((view) => observeOutgoing(view, { channelId, facts: known }));
+      if (known.status !== 'unknown') await ledger.submit((view) => observeOutgoing(view, { channelId: first.channelId, facts: known }));
       const untilMs = nowMs() + deps.waitMs;
       for (;;) {
         const row = ledger.view.outgoing(channelId);
         if (row?.status === 'open') {
-          const result = await ledger.submit((view) => signOutgoing(view, { channelId, need, limits }));
+          const command = { channelId, need, limits, nowMs: nowMs() };
+          const result = await ledger.submit((view) => signOutgoing(view, command));
           if (!result.ok) return result.refusal;
           const { quote } = result.value;
-          if (quote.kind === 'sign') return sign(result.value.row, quote.amount);
-          if (quote.kind === 'prepaid-limit') return prepaidLimit(payee, quote.required, quote.limit);
-          await topUp(channelId);
+          if (quote.kind === 'sign') {
+            stuckSinceMs.delete(channelId);
+            return sign(result.value.row, quote.amount);
+          }
+          if (quote.kind === 'prepaid-limit' && !(await isGivenUp(result.value.row)))
+            return prepaidLimit(payee, quote.required, quote.limit);
+          if (quote.kind === 'deposit-short') await topUp(channelId);
+        } else if (row?.status === 'retiring') {
+          const next = await channelTo(payee, owner);
+          if ('reason' in next) return next;
+          channelId = next.channelId;
+          continue;
         } else if (row?.status === 'closed' || row?.status === 'closing') {
           return refuse('no_provider', `the channel ${channelId} to the provider ${payee} is ${row.status}`);
         }
@@ -211,6 +255,7 @@ export const createProviders = (deps: ProvidersDeps): Providers => {
       }
     },
     billed(outgoingId) {
+      stuckSinceMs.delete(outgoingId);
       topUp(outgoingId).catch((err: unknown) => logger.error({ err, channelId: outgoingId }, 'a top-up could not be planned'));
     },
     resume() {
@@ -218,6 +263,8 @@ export const createProviders = (deps: ProvidersDeps): Providers => {
     },
   };
 };
+
+const isOver = ({ status }: OutgoingRow): boolean => status === 'retiring' || status === 'closing' || status === 'closed';
 
 const prepaidLimit = (payee: Hex, required: BaseUnits, limit: BaseUnits): Refusal =>
   refuse(

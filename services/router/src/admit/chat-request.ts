@@ -5,11 +5,20 @@ import type { AnswerParams } from '@cupel/protocol/wire/receipt';
 import { publicName } from '@cupel/protocol/wire/scalars';
 import { z } from 'zod';
 
+/** Text alone is priced: bytes of a body bound its tokens, and an image behind a URL would be tokens that no body shows. */
+const textPart = z.looseObject({
+  type: z.literal('text', 'only text parts are accepted; this gateway serves no images, audio or files'),
+  text: z.string(),
+});
+const content = z.union([z.string(), z.array(textPart).max(2048)], {
+  error: 'must be a string or a list of text parts; this gateway serves no images, audio or files',
+});
+
 /** What the router reads of `POST /v1/chat/completions`; all other fields pass by as bytes. Source: OpenAI API reference, chat completions. */
 const schema = z.looseObject({
   model: publicName,
   messages: z
-    .array(z.looseObject({ role: z.string().max(40) }))
+    .array(z.looseObject({ role: z.string().max(40), content: content.nullish() }))
     .min(1)
     .max(2048),
   stream: z.boolean().nullish(),
@@ -17,6 +26,7 @@ const schema = z.looseObject({
   seed: z.number().int().min(0).max(0xffff_ffff).nullish(),
   temperature: z.number().min(0).max(2).nullish(),
   top_p: z.number().min(0).max(1).nullish(),
+  modalities: z.array(z.literal('text', 'only "text" is served')).max(1).nullish(),
   max_tokens: z.number().int().min(1).max(1_000_000).nullish(),
   max_completion_tokens: z.number().int().min(1).max(1_000_000).nullish(),
   n: z.number().int().min(1).max(16).nullish(),
@@ -65,6 +75,12 @@ export const parseChatRequest = (body: Uint8Array): ChatRequest | Refusal => {
     return refuse('invalid_field', `"${param}": ${issue?.message ?? 'is not valid'}`, { param });
   }
   const r = parsed.data;
+  // Engines differ in which of the two they heed: two limits would be two prices.
+  if (typeof r.max_tokens === 'number' && typeof r.max_completion_tokens === 'number' && r.max_tokens !== r.max_completion_tokens) {
+    return refuse('invalid_field', '"max_completion_tokens": differs from max_tokens; send one of them', {
+      param: 'max_completion_tokens',
+    });
+  }
   const unknown = Object.keys(r).find((name) => !KNOWN_FIELDS.has(name));
   if (unknown !== undefined) {
     const name = unknown.slice(0, 100);

@@ -15,6 +15,7 @@ export interface LeaseSource {
 
 /** A reservation on a lease. Exactly one of settle and cancel counts; later calls do nothing. */
 export interface Hold {
+  /** The lease it stands on now: a long request outlives more than one. */
   readonly leaseId: string;
   readonly amount: Micro;
   /** The request cost `price`; the rest of the hold is free again. */
@@ -27,7 +28,7 @@ export interface LeaseBookOptions {
   readonly clock: Clock;
   /** How many holds of this size to ask for at once. */
   readonly ahead: bigint;
-  /** A lease with less life left takes no new holds. */
+  /** A lease with less life left takes no new holds, and those on it move to a new one. */
   readonly marginMs: number;
   /** A lease without holds for so long is given back. */
   readonly idleMs: number;
@@ -40,8 +41,13 @@ interface Lease {
   readonly granted: bigint;
   readonly expiresAtMs: number;
   remaining: bigint;
-  holds: number;
+  readonly holds: Set<OpenHold>;
   usedAtMs: number;
+}
+
+interface OpenHold {
+  readonly amount: bigint;
+  lease: Lease;
 }
 
 interface Channel {
@@ -94,17 +100,18 @@ export class LeaseBook {
     }
   }
 
-  /** Gives back what is idle or about to end. */
+  /** Gives back what is idle or about to end, and moves open holds off leases that are. */
   async sweep(): Promise<void> {
     const now = this.#options.clock.nowMs();
-    await this.#release((lease) => lease.holds === 0 && (now - lease.usedAtMs >= this.#options.idleMs || !this.#alive(lease)));
+    await this.#renewHeld();
+    await this.#release((lease) => lease.holds.size === 0 && (now - lease.usedAtMs >= this.#options.idleMs || !this.#alive(lease)));
   }
 
   /** Gives back everything that no request holds; for shutdown. */
   async releaseAll(): Promise<void> {
     // A lease that is being granted just now would be left behind.
     await Promise.allSettled([...this.#channels.values()].map((channel) => channel.pending ?? Promise.resolve()));
-    await this.#release((lease) => lease.holds === 0);
+    await this.#release((lease) => lease.holds.size === 0);
   }
 
   #channel(channelId: Hex): Channel {
@@ -123,17 +130,22 @@ export class LeaseBook {
   }
 
   #reserve(lease: Lease, amount: Micro): Hold {
+    const hold: OpenHold = { amount, lease };
     lease.remaining -= amount;
-    lease.holds += 1;
-    let open = true;
+    lease.holds.add(hold);
     const close = (price: bigint): void => {
-      if (!open) return;
-      open = false;
-      lease.holds -= 1;
-      lease.remaining += amount - price;
-      lease.usedAtMs = this.#options.clock.nowMs();
+      if (!hold.lease.holds.delete(hold)) return;
+      hold.lease.remaining += amount - price;
+      hold.lease.usedAtMs = this.#options.clock.nowMs();
     };
-    return { leaseId: lease.id, amount, settle: (price) => close(price), cancel: () => close(0n) };
+    return {
+      get leaseId() {
+        return hold.lease.id;
+      },
+      amount,
+      settle: (price) => close(price),
+      cancel: () => close(0n),
+    };
   }
 
   #renewAhead(channelId: Hex, channel: Channel, amount: Micro): void {
@@ -160,20 +172,52 @@ export class LeaseBook {
 
   async #askNow<T>(channelId: Hex, channel: Channel, amount: Micro, use: (lease: Lease) => T): Promise<T | Refusal> {
     // Rests too small for this request are money that the ledger could grant again.
-    await this.#release((lease) => lease.holds === 0 && (lease.remaining < amount || !this.#alive(lease)), channelId);
+    await this.#release((lease) => lease.holds.size === 0 && (lease.remaining < amount || !this.#alive(lease)), channelId);
     const reply = await this.#options.source.lease({ channelId, minimum: amount, wanted: micro(amount * this.#options.ahead) });
     if (isRefusal(reply)) return reply;
     if (reply.amount < amount) throw new Error(`the ledger granted ${reply.amount} micro, less than the minimum of ${amount}`);
-    const lease: Lease = {
-      id: reply.leaseId,
-      granted: reply.amount,
-      remaining: reply.amount,
-      expiresAtMs: reply.expiresAtMs,
-      holds: 0,
-      usedAtMs: this.#options.clock.nowMs(),
-    };
+    const lease = this.#granted(reply);
     channel.leases.add(lease);
     return use(lease);
+  }
+
+  #granted({ leaseId, amount, expiresAtMs }: LeaseValue): Lease {
+    const usedAtMs = this.#options.clock.nowMs();
+    return { id: leaseId, granted: amount, remaining: amount, expiresAtMs, holds: new Set(), usedAtMs };
+  }
+
+  /** The ledger takes an ended lease back whole, also from under a request that it is to pay for: so holds move on while there is time. */
+  async #renewHeld(): Promise<void> {
+    for (const [channelId, channel] of this.#channels) {
+      const ending = [...channel.leases].filter((lease) => lease.holds.size > 0 && !this.#alive(lease));
+      for (const lease of ending) {
+        await this.#renew(channelId, channel, lease).catch((error: unknown) => this.#options.onRenewFailed(error));
+      }
+    }
+  }
+
+  async #renew(channelId: Hex, channel: Channel, old: Lease): Promise<void> {
+    const { source, clock, marginMs } = this.#options;
+    const held = [...old.holds].reduce((sum, { amount }) => sum + amount, 0n);
+    if (held === 0n) return;
+    const question = { channelId, minimum: micro(held), wanted: micro(held) };
+    let reply = await source.lease(question);
+    if (isRefusal(reply)) {
+      // The channel has not the money for both. Near the end the old one goes first: another request may take it in between, as it would at the end.
+      if (old.expiresAtMs - clock.nowMs() > marginMs / 4) return;
+      await source.release(old.id);
+      reply = await source.lease(question);
+      if (isRefusal(reply)) return this.#options.onRenewFailed(new Error(reply.message));
+    }
+    const lease = this.#granted(reply);
+    channel.leases.add(lease);
+    channel.leases.delete(old);
+    for (const hold of old.holds) {
+      hold.lease = lease;
+      lease.holds.add(hold);
+      lease.remaining -= hold.amount;
+    }
+    await source.release(old.id);
   }
 
   async #release(which: (lease: Lease) => boolean, only?: Hex): Promise<void> {

@@ -27,6 +27,8 @@ const NEVER: readonly Class[] = [
   ['multicast', ['224.0.0.0/4', 'ff00::/8']],
   ['broadcast or reserved', ['240.0.0.0/4']],
   ['Teredo', ['2001::/32']],
+  // RFC 8215: where the IPv4 address stands inside, the network's owner decides, so it cannot be unwrapped.
+  ['local-use NAT64', ['64:ff9b:1::/48']],
 ];
 
 /** Allowed only where a configured CIDR covers it. */

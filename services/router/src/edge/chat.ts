@@ -86,7 +86,7 @@ const serveStream = async (
   if (!reply.started) return refuse('engine_failed', 'the engine failed before its first token');
   const notice = errorEvent(errorBody(refuse('stream_cut', 'the engine failed in mid-stream')));
   reply.write(notice);
-  return finish(context, job, params, { ...ended, sent: [...ended.sent, notice] }, OUTCOME.engineFailed, 'stream_cut');
+  return finish(context, job, params, { ...ended, sent: Buffer.concat([ended.sent, notice]) }, OUTCOME.engineFailed, 'stream_cut');
 };
 
 const stream = (context: EdgeContext, job: EdgeJob, request: ChatRequest, body: Buffer): Promise<EngineStreamEnd | WholeAnswer> =>
@@ -94,7 +94,7 @@ const stream = (context: EdgeContext, job: EdgeJob, request: ChatRequest, body: 
     const { deps, options } = context;
     const { reply } = job.exchange;
     const startedMs = deps.clock.nowMs();
-    const nothing = (error: Error): void => resolve({ done: false, sent: [], contentChunks: 0, usage: undefined, error });
+    const nothing = (error: Error): void => resolve({ done: false, sent: Buffer.alloc(0), contentChunks: 0, usage: undefined, error });
     let engine: EngineStream | undefined;
     const call = deps.upstream.send(engineRequest(context, job, chatPath(job), body, 'text/event-stream'), {
       head(head, own) {
@@ -132,7 +132,7 @@ const finish = async (
   outcome: bigint,
   result: RequestOutcome,
 ): Promise<RequestOutcome> => {
-  const envelope = await close(context, job, params, Buffer.concat(ended.sent), outcome, ended);
+  const envelope = await close(context, job, params, ended.sent, outcome, ended);
   if (isRefusal(envelope)) {
     context.deps.logger.error(
       { requestId: job.caller.signed.requestId, reason: envelope.reason },

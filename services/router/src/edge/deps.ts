@@ -41,6 +41,8 @@ export interface EdgeDeps {
 export interface EdgeOptions {
   readonly answerBytes: number;
   readonly concurrency: { readonly perTenant: number; readonly total: number };
+  /** Requests that are still being read, before their sender is proven; `perTenant`: per remote address. */
+  readonly arriving: { readonly perTenant: number; readonly total: number };
   readonly headersTimeoutMs: number;
   readonly idleTimeoutMs: number;
 }

@@ -14,6 +14,7 @@ import type { UnitBound } from '../admit/hold.ts';
 import { inferInput, inferOutput } from '../admit/infer-request.ts';
 import type { LeaseBook } from '../admit/leases.ts';
 import { isRefusal } from '../admit/refusals.ts';
+import { remoteOf } from '../admit/remote.ts';
 import { ZERO_HASH } from '../admit/session-mac.ts';
 import type { ModelKind } from '../choose/candidates.ts';
 import { Charger } from '../meter/charger.ts';
@@ -36,6 +37,15 @@ interface Parsed {
   serve(context: EdgeContext, job: EdgeJob): Promise<RequestOutcome | Refusal>;
 }
 
+/** An authentic, fresh request, with its place. */
+interface Admitted {
+  readonly caller: Caller;
+  readonly engine: Engine;
+  readonly body: Uint8Array;
+  readonly parsed: Parsed;
+  leave(): void;
+}
+
 /** How long an asker waits for a request that still runs. */
 const LOOKUP_WAIT_MS = 10_000;
 
@@ -44,7 +54,10 @@ export class Edge {
   readonly #context: EdgeContext;
   readonly #sessions: SessionTable;
   readonly #admission: Admission;
+  /** Authentic requests, by channel. */
   readonly #concurrency: Concurrency;
+  /** Requests whose sender is not proven yet, by remote address: strangers cannot fill a channel's places, only their own. */
+  readonly #arriving: Concurrency;
   readonly #running = new Map<Hex, Promise<unknown>>();
 
   constructor(deps: EdgeDeps, leases: LeaseBook, options: EdgeOptions) {
@@ -53,6 +66,7 @@ export class Edge {
     this.#sessions = new SessionTable(deps);
     this.#admission = new Admission(deps, this.#sessions, leases);
     this.#concurrency = new Concurrency(options.concurrency);
+    this.#arriving = new Concurrency(options.arriving);
   }
 
   get inFlight(): number {
@@ -62,18 +76,28 @@ export class Edge {
   /** POST /cupel/v1/sessions. */
   async session(exchange: Exchange): Promise<void> {
     const refusal = await this.#guarded(async () => {
-      const body = await exchange.body();
-      if (isRefusal(body)) return body;
-      const json = parseJsonObject(body);
-      if (!json.ok) return json.refusal;
-      const parsed = sessionOpen.safeParse(json.value);
-      if (parsed.success) return this.#sessions.open(parsed.data);
-      const issue = parsed.error.issues[0];
-      const param = issue?.path.map(String).join('.') ?? '';
-      return refuse('invalid_field', `"${param}": ${issue?.message ?? 'is not valid'}`, { param });
+      const arrived = this.#arriving.enter(remoteOf(exchange.remoteAddress));
+      if (isRefusal(arrived)) return arrived;
+      try {
+        return await this.#open(exchange);
+      } finally {
+        arrived();
+      }
     });
     if (refusal) sendRefusal(exchange.reply, refusal);
     else sendJson(exchange.reply, 200, { accepted: true });
+  }
+
+  async #open(exchange: Exchange): Promise<Refusal | undefined> {
+    const body = await exchange.body();
+    if (isRefusal(body)) return body;
+    const json = parseJsonObject(body);
+    if (!json.ok) return json.refusal;
+    const parsed = sessionOpen.safeParse(json.value);
+    if (parsed.success) return this.#sessions.open(parsed.data);
+    const issue = parsed.error.issues[0];
+    const param = issue?.path.map(String).join('.') ?? '';
+    return refuse('invalid_field', `"${param}": ${issue?.message ?? 'is not valid'}`, { param });
   }
 
   chat(exchange: Exchange): Promise<void> {
@@ -133,15 +157,13 @@ export class Edge {
   async #serve(exchange: Exchange, kind: ModelKind, parse: (body: Uint8Array, salt: Hex) => Parsed | Refusal): Promise<void> {
     const { observer } = this.#context.deps;
     const outcome = await this.#guarded(async () => {
-      const caller = this.#admission.caller(exchange.headers);
-      if (isRefusal(caller)) return caller;
-      const leave = this.#concurrency.enter(caller.session.channelId);
-      if (isRefusal(leave)) return leave;
+      const admitted = await this.#admit(exchange, kind, parse);
+      if (isRefusal(admitted)) return admitted;
       observer.inFlight(this.#concurrency.inFlight);
       try {
-        return await this.#admit(exchange, kind, caller, parse);
+        return await this.#remembered(exchange, admitted);
       } finally {
-        leave();
+        admitted.leave();
         observer.inFlight(this.#concurrency.inFlight);
       }
     });
@@ -149,22 +171,35 @@ export class Edge {
     observer.request(kind, exchange.reply.left.aborted ? 'client_left' : isRefusal(outcome) ? outcome.reason : outcome);
   }
 
-  async #admit(
-    exchange: Exchange,
-    kind: ModelKind,
-    caller: Caller,
-    parse: (body: Uint8Array, salt: Hex) => Parsed | Refusal,
-  ): Promise<RequestOutcome | Refusal> {
-    const body = await exchange.body();
-    if (isRefusal(body)) return body;
-    const parsed = parse(body, caller.signed.salt);
-    if (isRefusal(parsed)) return parsed;
-    const engine = this.#admission.engine(caller.signed.versionId, kind);
-    if (isRefusal(engine)) return engine;
-    const refusal = this.#admission.authentic(caller, parsed.inputHash) ?? this.#admission.fresh(caller);
-    if (refusal) return refusal;
-    const run = this.#run(exchange, caller, engine, body, parsed);
-    const { requestId } = caller.signed;
+  /** Reads a request and proves its sender; only then does it take one of its channel's places, and only then is its id used up. */
+  async #admit(exchange: Exchange, kind: ModelKind, parse: (body: Uint8Array, salt: Hex) => Parsed | Refusal): Promise<Admitted | Refusal> {
+    const arrived = this.#arriving.enter(remoteOf(exchange.remoteAddress));
+    if (isRefusal(arrived)) return arrived;
+    try {
+      const caller = this.#admission.caller(exchange.headers);
+      if (isRefusal(caller)) return caller;
+      const body = await exchange.body();
+      if (isRefusal(body)) return body;
+      const parsed = parse(body, caller.signed.salt);
+      if (isRefusal(parsed)) return parsed;
+      const engine = this.#admission.engine(caller.signed.versionId, kind);
+      if (isRefusal(engine)) return engine;
+      const forged = this.#admission.authentic(caller, parsed.inputHash);
+      if (forged) return forged;
+      const leave = this.#concurrency.enter(caller.session.channelId);
+      if (isRefusal(leave)) return leave;
+      const replayed = this.#admission.fresh(caller);
+      if (!replayed) return { caller, engine, body, parsed, leave };
+      leave();
+      return replayed;
+    } finally {
+      arrived();
+    }
+  }
+
+  async #remembered(exchange: Exchange, admitted: Admitted): Promise<RequestOutcome | Refusal> {
+    const { requestId } = admitted.caller.signed;
+    const run = this.#run(exchange, admitted);
     this.#running.set(requestId, run);
     try {
       return await run;
@@ -173,7 +208,7 @@ export class Edge {
     }
   }
 
-  async #run(exchange: Exchange, caller: Caller, engine: Engine, body: Uint8Array, parsed: Parsed): Promise<RequestOutcome | Refusal> {
+  async #run(exchange: Exchange, { caller, engine, body, parsed }: Admitted): Promise<RequestOutcome | Refusal> {
     const hold = await this.#admission.pay(caller, mostPrice(engine.prices, parsed.bound));
     if (isRefusal(hold)) return hold;
     try {

@@ -2,13 +2,14 @@ import type { Headers } from '../admit/credentials.ts';
 import { readChatEvent } from '../stream/chat-events.ts';
 import type { Usage } from '../stream/chat-events.ts';
 import type { BodySink, Reply, UpstreamCall, UpstreamError } from '../stream/exchange.ts';
+import { GrowingBytes } from '../stream/growing-bytes.ts';
 import { SseSplitter } from '../stream/sse.ts';
 
 /** How an engine's stream ended and what of it was sent on. */
 export interface EngineStreamEnd {
   readonly done: boolean;
   /** Every byte that was written to the gateway. */
-  readonly sent: Uint8Array[];
+  readonly sent: Buffer;
   readonly contentChunks: number;
   readonly usage: Usage | undefined;
   /** Why it is not whole; undefined when it ended in order. */
@@ -27,8 +28,8 @@ export class EngineStream implements BodySink {
   readonly #limit: number;
   readonly #begin: () => void;
   readonly #ended: (end: EngineStreamEnd) => void;
-  readonly #sent: Uint8Array[] = [];
-  #kept: Buffer[] = [];
+  readonly #sent = new GrowingBytes();
+  #kept = new GrowingBytes();
   #size = 0;
   #contentChunks = 0;
   #done = false;
@@ -78,7 +79,7 @@ export class EngineStream implements BodySink {
       }
       if (kind === 'content' && !this.#reply.left.aborted) this.#contentChunks += 1;
       if (kind === 'done') this.#done = true;
-      if (kind !== 'usage' || this.#wantsUsage) this.#kept.push(event);
+      if (kind !== 'usage' || this.#wantsUsage) this.#kept.append(event);
     }
     if (this.#contentChunks > 0 || this.#done) this.#flush();
   }
@@ -97,15 +98,15 @@ export class EngineStream implements BodySink {
   }
 
   #flush(): void {
-    const bytes = this.#kept.length === 1 ? this.#kept[0]! : Buffer.concat(this.#kept);
-    this.#kept = [];
+    const bytes = this.#kept.view();
+    this.#kept = new GrowingBytes();
     if (bytes.length === 0 || this.#reply.left.aborted || this.#contentChunks + Number(this.#done) === 0) return;
     if (!this.#reply.started) this.#begin();
-    this.#sent.push(bytes);
+    this.#sent.append(bytes);
     if (!this.#reply.write(bytes)) this.#call.pause();
   }
 
   #finish(error: Error | undefined): void {
-    this.#ended({ done: this.#done, sent: this.#sent, contentChunks: this.#contentChunks, usage: this.#usage, error });
+    this.#ended({ done: this.#done, sent: this.#sent.view(), contentChunks: this.#contentChunks, usage: this.#usage, error });
   }
 }

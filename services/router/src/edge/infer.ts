@@ -31,6 +31,11 @@ export const serveInfer = async (
   if (isRefusal(answer) || answer === 'client_left') return answer;
   const output = codec.output(answer.body);
   if (!output) return refuse('engine_failed', 'the engine gave no UINT8 tensor');
+  const wrong = wrongLength(job, output.length);
+  if (wrong !== undefined) {
+    context.deps.logger.error({ modelId: job.engine.modelId, why: wrong }, 'an engine gave an output of a wrong length; it is not signed');
+    return refuse('engine_failed', 'the engine gave an output of a wrong length');
+  }
   const envelope = await closeJob(context, job, {
     units: { inputUnits: BigInt(input.length), outputUnits: BigInt(output.length) },
     params: {},
@@ -43,4 +48,10 @@ export const serveInfer = async (
   context.deps.observer.firstByte('integer', context.deps.clock.nowMs() - startedMs);
   sendBytes(reply, 200, 'application/json', answer.body, { 'x-cupel-receipt': encodeEnvelope(envelope) });
   return 'ok';
+};
+
+/** A receipt for bytes that the model cannot have computed is a lie that costs the stake: an engine that is broken must not make us sign one. */
+const wrongLength = ({ engine, bound }: EdgeJob, length: number): string | undefined => {
+  if (engine.outputLength !== undefined && length !== engine.outputLength) return `${length} bytes in place of ${engine.outputLength}`;
+  return BigInt(length) > bound.outputUnits ? `${length} bytes, more than ${bound.outputUnits}` : undefined;
 };

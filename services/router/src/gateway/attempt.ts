@@ -36,7 +36,10 @@ export const attempt = async (context: AttemptContext, job: Job, candidate: Cand
     await sessions.reach(candidate.endpoint);
     for (let tries = 0; tries < 3; tries++) {
       const hold = await payProvider(context, job, candidate, require);
-      if (isRefusal(hold)) return next(hold);
+      if (isRefusal(hold)) {
+        if (require !== undefined) ticket.failed('asks for a voucher that it does not get');
+        return next(hold);
+      }
       try {
         const refusal = await sessions.ensure(candidate.endpoint, hold.value);
         if (refusal) {

@@ -5,13 +5,13 @@ import type { Micro } from '@cupel/protocol/money';
 import type { Refusal } from '@cupel/protocol/reasons';
 import type { Clock } from '@cupel/protocol/time';
 import type { ChargeRequest, ChargeValue, OutgoingValue } from '@cupel/protocol/wire/bus';
-import type { HeadState, RegistryEntry, Reputation } from '@cupel/protocol/wire/projections';
+import type { HeadState, RegistryEntry, Reputation, StakeState } from '@cupel/protocol/wire/projections';
 import type { ReceiptEnvelope } from '@cupel/protocol/wire/receipt';
 
 import type { LeaseSource } from '../admit/leases.ts';
 import type { Hmac } from '../admit/session-mac.ts';
 import type { VoucherHeader } from '../admit/voucher-header.ts';
-import type { WantedModel } from '../choose/candidates.ts';
+import type { LeastStake, WantedModel } from '../choose/candidates.ts';
 import type { Health } from '../choose/health.ts';
 import type { Observer } from '../meter/observer.ts';
 import type { ReceiptCheckDeps } from '../meter/receipt-check.ts';
@@ -34,6 +34,7 @@ export interface GatewayPayments extends LeaseSource {
 /** The watcher's and the verifier's projections, as they stand now. */
 export interface MarketView {
   registry(): Iterable<RegistryEntry>;
+  stake(modelId: Hex): StakeState | undefined;
   reputation(modelId: Hex): Reputation | undefined;
   head(): HeadState | undefined;
 }
@@ -65,6 +66,7 @@ export interface GatewayDeps {
 export interface GatewayOptions {
   readonly models: Readonly<Record<string, WantedModel>>;
   readonly maxPriceMicro: Micro | undefined;
+  readonly leastStake: LeastStake;
   readonly answerBytes: number;
   readonly concurrency: { readonly perTenant: number; readonly total: number };
   /** Longest wait for an answer's first byte, and between two pieces of it. */

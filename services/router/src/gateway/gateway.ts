@@ -112,9 +112,14 @@ export class Gateway {
   /** Public names that an active provider serves; `undefined` when this gateway does not know the name at all. */
   models(): { readonly name: string; readonly kind: ModelKind; readonly since: number }[] {
     return Object.entries(this.#options.models).flatMap(([name, wanted]) => {
-      const found = candidatesOf(this.#deps.market.registry(), wanted);
+      const found = this.#candidates(wanted);
       return found.length === 0 ? [] : [{ name, kind: wanted.kind, since: Math.min(...found.map((c) => c.registeredAtBlock)) }];
     });
+  }
+
+  #candidates(wanted: WantedModel): Candidate[] {
+    const { market } = this.#deps;
+    return candidatesOf(market.registry(), wanted, (modelId) => market.stake(modelId), this.#options.leastStake);
   }
 
   model(name: string): WantedModel | undefined {
@@ -192,7 +197,7 @@ export class Gateway {
   #payable(wanted: WantedModel, parsed: Parsed): Candidate[] {
     const limit = this.#options.maxPriceMicro ?? MOST_PRICE;
     const { inputUnits, outputUnits } = parsed.bound;
-    return candidatesOf(this.#deps.market.registry(), wanted).filter(
+    return this.#candidates(wanted).filter(
       ({ prices: p }) => inputUnits * p.inputPerMillion + outputUnits * p.outputPerMillion + p.perRequest * MICRO_PER_BASE <= limit,
     );
   }

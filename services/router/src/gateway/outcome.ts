@@ -125,7 +125,8 @@ export const failed = async (about: About, error: UpstreamError, relayed: Relaye
   const whole = relayed?.done === true && !relayed.failedInside;
   const told = !left && !whole && job.reply.started;
   if (told) sendRefusal(job.reply, refuse('stream_cut', 'the connection to the provider was cut'));
-  if (error.sent) await settleCut(about, relayed, began);
+  const by = left && error.kind === 'aborted' ? 'us' : 'elsewhere';
+  if (error.sent) await settleCut(about, relayed, began, by);
   if (left) return { kind: 'done', outcome: 'client_left' };
   if (whole) return finishStream(about, relayed);
   if (told) return { kind: 'done', outcome: 'stream_cut' };
@@ -140,24 +141,29 @@ export const failed = async (about: About, error: UpstreamError, relayed: Relaye
 };
 
 /** The outcome is unknown until the edge is asked; what was delivered is charged by the receipt it holds, anything else is not. */
-const settleCut = async (about: About, relayed: Relayed | undefined, began: boolean): Promise<void> => {
+const settleCut = async (about: About, relayed: Relayed | undefined, began: boolean, by: 'us' | 'elsewhere'): Promise<void> => {
   const { context, job, candidate, hold, ids } = about;
   const { deps } = context;
   const found = await lookUp(deps, candidate, hold, ids, began);
-  if (found.kind !== 'charged') {
-    if (found.kind === 'unknown')
-      deps.logger.warn(
-        { requestId: ids.requestId, modelId: candidate.modelId },
-        'the outcome of an attempt stays unknown; nothing is charged for it',
-      );
+  if (found.kind === 'none') return;
+  if (found.kind === 'unknown') {
+    hold.unknown();
+    deps.logger.warn(
+      { requestId: ids.requestId, modelId: candidate.modelId },
+      'the outcome of an attempt stays unknown; nothing is charged for it',
+    );
     return;
   }
   const bytes = relayed?.bytes ?? Buffer.alloc(0);
   const output = began ? job.output(ids.salt, bytes) : undefined;
   const verdict = output
-    ? verdictOn(deps, found.envelope, { ...about, delivered: { hash: output.hash, chunks: relayed?.contentChunks ?? 0 } })
+    ? verdictOn(deps, found.envelope, {
+        ...about,
+        delivered: { hash: output.hash, cut: { by, contentChunks: relayed?.contentChunks ?? 0 } },
+      })
     : ({ fits: false, why: 'nothing was delivered' } as const);
   if (!verdict.fits) {
+    hold.unknown();
     deps.observer.unfitReceipt(verdict.why);
     deps.logger.warn(
       { requestId: ids.requestId, modelId: candidate.modelId, why: verdict.why },
@@ -182,8 +188,11 @@ const charge = async (about: About, envelope: ReceiptEnvelope, output: Uint8Arra
     envelope,
   };
   const result = await context.charger.close(job.hold, job.tenant.channelId, request);
-  if (isRefusal(result)) return result;
-  hold.receipted(receipt.cumulative);
+  if (isRefusal(result)) {
+    hold.unknown();
+    return result;
+  }
+  hold.receipted(receipt);
   context.deps.observer.billed(job.kind, receipt.inputUnits, receipt.outputUnits, request.price);
   return undefined;
 };

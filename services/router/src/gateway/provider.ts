@@ -28,7 +28,7 @@ const PATIENT = { timeoutMs: 15_000, pausesMs: [200, 800] };
 const BRIEF = { timeoutMs: 2_000, pausesMs: [] };
 const MOST_BYTES = 16_384;
 
-/** Chunks that an edge may have sent after the last one that came through: what socket buffers on the way can hold. */
+/** Chunks that an edge may have sent, before it heard that we left, after the last one that came through: what buffers on the way can hold. */
 const IN_FLIGHT_CHUNKS = 1024n;
 
 export const requestTo = (
@@ -76,7 +76,10 @@ const macHeaders = (
   );
 
 /** What the edge charged for a request whose answer did not come whole. `unknown`: it cannot be asked. */
-export type LookUp = { readonly kind: 'none' | 'unknown' } | { readonly kind: 'charged'; readonly envelope: ReceiptEnvelope };
+export type LookUp =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'unknown' }
+  | { readonly kind: 'charged'; readonly envelope: ReceiptEnvelope };
 
 export const lookUp = async (
   deps: Pick<GatewayDeps, 'hmac' | 'clock' | 'upstream' | 'sleep'>,
@@ -109,7 +112,16 @@ export const lookUp = async (
   }
 };
 
-/** Checks a receipt against this attempt. `delivered`: hash of the whole answer, or how many content chunks of a cut one came through. */
+/**
+ * What came through of an answer. `cut`: it did not come whole. Only `we` left: the edge may have sent more than came through, and its hash
+ * covers that; `elsewhere`: nobody can say who cut it, so nothing beyond what came through is owed.
+ */
+export interface Delivered {
+  readonly hash: Hex;
+  readonly cut?: { readonly by: 'us' | 'elsewhere'; readonly contentChunks: number };
+}
+
+/** Checks a receipt against this attempt. */
 export const verdictOn = (
   deps: Pick<GatewayDeps, 'receiptCheck' | 'market' | 'clock'>,
   envelope: ReceiptEnvelope,
@@ -118,12 +130,13 @@ export const verdictOn = (
     readonly candidate: Candidate;
     readonly hold: OutgoingHold;
     readonly ids: AttemptIds;
-    readonly delivered: { readonly hash: Hex } | { readonly chunks: number; readonly hash: Hex };
+    readonly delivered: Delivered;
   },
 ): ReceiptVerdict => {
   const { job, candidate, hold, ids, delivered } = about;
-  const cut = 'chunks' in delivered && envelope.receipt.outcome !== OUTCOME.complete;
-  if (cut && envelope.receipt.outputUnits > BigInt(delivered.chunks) + IN_FLIGHT_CHUNKS) {
+  // An edge that says its engine failed, or that the answer was whole, has sent all that it hashed.
+  const cut = envelope.receipt.outcome === OUTCOME.clientLeft ? delivered.cut : undefined;
+  if (cut && envelope.receipt.outputUnits > BigInt(cut.contentChunks) + (cut.by === 'us' ? IN_FLIGHT_CHUNKS : 0n)) {
     return { fits: false, why: 'outputUnits exceed what was delivered' };
   }
   return checkReceipt(deps.receiptCheck, envelope, {

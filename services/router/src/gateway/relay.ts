@@ -1,5 +1,6 @@
 import { readChatEvent } from '../stream/chat-events.ts';
 import type { BodySink, Reply, UpstreamCall, UpstreamError } from '../stream/exchange.ts';
+import { GrowingBytes } from '../stream/growing-bytes.ts';
 import { SseSplitter } from '../stream/sse.ts';
 import type { Headers } from '../admit/credentials.ts';
 
@@ -26,15 +27,15 @@ export type RelayEnd =
  */
 export class Relay implements BodySink {
   readonly #splitter = new SseSplitter();
-  readonly #chunks: Uint8Array[] = [];
-  readonly #tail: Buffer[] = [];
+  readonly #bytes = new GrowingBytes();
+  readonly #tail = new GrowingBytes();
   readonly #reply: Reply;
   readonly #call: UpstreamCall;
   readonly #limit: number;
   readonly #first: () => void;
   readonly #ended: (end: RelayEnd) => void;
-  #size = 0;
   #contentChunks = 0;
+  #over = false;
   #done = false;
   #failedInside = false;
 
@@ -61,16 +62,18 @@ export class Relay implements BodySink {
   }
 
   data(chunk: Uint8Array): void {
-    this.#size += chunk.length;
-    if (this.#size > this.#limit) {
+    if (this.#over) return;
+    if (this.#bytes.length + chunk.length > this.#limit) {
+      this.#over = true;
       this.#call.abort();
       return;
     }
-    this.#chunks.push(chunk);
+    this.#bytes.append(chunk);
     let events: Buffer[];
     try {
       events = this.#splitter.push(chunk);
     } catch {
+      this.#over = true;
       this.#call.abort();
       return;
     }
@@ -80,7 +83,8 @@ export class Relay implements BodySink {
       if (kind === 'content') this.#contentChunks += 1;
       else if (kind === 'done') this.#done = true;
       else if (kind === 'error') this.#failedInside = true;
-      (this.#done ? this.#tail : now).push(event);
+      if (this.#done) this.#tail.append(event);
+      else now.push(event);
     }
     if (events.length === 0 || this.#reply.left.aborted) return;
     if (!this.#reply.started) this.#first();
@@ -97,8 +101,8 @@ export class Relay implements BodySink {
 
   #relayed(): Relayed {
     return {
-      bytes: Buffer.concat(this.#chunks),
-      tail: Buffer.concat(this.#tail),
+      bytes: this.#bytes.view(),
+      tail: this.#tail.view(),
       contentChunks: this.#contentChunks,
       done: this.#done,
       failedInside: this.#failedInside,

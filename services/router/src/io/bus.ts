@@ -15,8 +15,8 @@ import {
   voucherValue,
 } from '@cupel/protocol/wire/bus';
 import type { Engine, ProbeRequest, ProbeValue } from '@cupel/protocol/wire/bus';
-import { headState, registryEntry, reputation } from '@cupel/protocol/wire/projections';
-import type { HeadState, RegistryEntry, Reputation } from '@cupel/protocol/wire/projections';
+import { headState, registryEntry, reputation, stakeState } from '@cupel/protocol/wire/projections';
+import type { HeadState, RegistryEntry, Reputation, StakeState } from '@cupel/protocol/wire/projections';
 import { enginesKey, kvKey, paymentSubject, probeSubject } from '@cupel/protocol/wire/subjects';
 import type { PaymentCall, Scope } from '@cupel/protocol/wire/subjects';
 import type { z } from 'zod';
@@ -60,19 +60,22 @@ const follow =
     else view.set(key, value);
   };
 
-/** The buckets that a gateway chooses by. `ready`: registry and head have been read once. */
+/** The buckets that a gateway chooses by. `ready`: registry, stakes and head have been read once. */
 export const watchMarket = (bus: Bus, stack: AsyncDisposableStack): MarketView & { readonly ready: Promise<unknown> } => {
   const entries = new Map<string, RegistryEntry>();
   const scores = new Map<string, Reputation>();
+  const stakes = new Map<string, StakeState>();
   const heads = new Map<string, HeadState>();
   const registryWatch = stack.use(bus.kv('registry', registryEntry).watch(follow(entries)));
+  const stakeWatch = stack.use(bus.kv('stakes', stakeState).watch(follow(stakes)));
   const headWatch = stack.use(bus.kv('head', headState).watch(follow(heads)));
   stack.use(bus.kv('reputation', reputation).watch(follow(scores)));
   return {
     registry: () => entries.values(),
+    stake: (modelId) => stakes.get(kvKey(modelId)),
     reputation: (modelId) => scores.get(kvKey(modelId)),
     head: () => heads.get('latest'),
-    ready: Promise.all([registryWatch.ready, headWatch.ready]),
+    ready: Promise.all([registryWatch.ready, stakeWatch.ready, headWatch.ready]),
   };
 };
 

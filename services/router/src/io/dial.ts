@@ -1,4 +1,5 @@
 import { lookup as dnsLookup } from 'node:dns';
+import { lookup } from 'node:dns/promises';
 import type { LookupAddress, LookupAllOptions } from 'node:dns';
 import { isIP } from 'node:net';
 import type { LookupFunction } from 'node:net';
@@ -11,6 +12,10 @@ import type { EndpointPolicy } from '../choose/endpoint-policy.ts';
 export class RefusedAddress extends Error {
   override readonly name = 'RefusedAddress';
 }
+
+/** The addresses of a host: itself when it is one. Rejects when a name cannot be resolved. */
+export const addressesOf = async (host: string): Promise<string[]> =>
+  isIP(host) === 0 ? (await lookup(host, { all: true })).map(({ address }) => address) : [host];
 
 /** Resolves a name to all of its addresses. */
 export type Resolve = (

@@ -10,6 +10,7 @@ import type { Refusal } from '@cupel/protocol/reasons';
 import type { Headers } from '../admit/credentials.ts';
 import type { Routes } from '../routes.ts';
 import type { Exchange, Reply } from '../stream/exchange.ts';
+import { GrowingBytes } from '../stream/growing-bytes.ts';
 import { sendRefusal } from '../stream/respond.ts';
 
 export interface HttpOptions {
@@ -97,7 +98,12 @@ const handle = async (options: HttpOptions, draining: boolean, request: Incoming
       response.setHeader('connection', 'close');
       return sendRefusal(reply, refuse('draining', 'this replica is stopping'));
     }
-    const exchange: Exchange = { headers: headersOf(request), reply, body: () => readBody(request, options.bodyBytes) };
+    const exchange: Exchange = {
+      remoteAddress: request.socket.remoteAddress ?? '',
+      headers: headersOf(request),
+      reply,
+      body: () => readBody(request, options.bodyBytes),
+    };
     await options.routes(request.method ?? '', (request.url ?? '').split('?', 1)[0]!, exchange);
   } catch (err) {
     options.logger.error({ err, requestId: id }, 'a request failed by our own fault');
@@ -121,17 +127,17 @@ const readBody = (request: IncomingMessage, limit: number): Promise<Uint8Array |
       resolve(refuse('invalid_field', 'content-encoding is not supported; send the body as it is', { param: 'content-encoding' }));
       return;
     }
-    const chunks: Buffer[] = [];
+    const body = new GrowingBytes();
     let size = 0;
     // The rest of a body that is too large is read and dropped, else the client would see a reset and not the answer; but not for ever.
     request.on('data', (chunk: Buffer) => {
       size += chunk.length;
-      if (size <= limit) chunks.push(chunk);
+      if (size <= limit) body.append(chunk);
       else if (size > DROPPED_BODIES * limit) request.destroy();
       else resolve(tooLarge(limit));
     });
     if (Number(request.headers['content-length'] ?? 0) > limit) resolve(tooLarge(limit));
-    request.once('end', () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)));
+    request.once('end', () => resolve(body.view()));
     request.once('error', reject);
     request.once('close', () => resolve(refuse('malformed_json', 'the body ended early')));
   });

@@ -30,7 +30,7 @@ export class Charger {
 
   /** The hold is settled on success and cancelled otherwise. */
   async close(hold: Hold, channelId: Hex, request: Omit<ChargeRequest, 'leaseId'>): Promise<ChargeValue | Refusal> {
-    const first = await this.#patiently({ ...request, leaseId: hold.leaseId });
+    const first = await this.#patiently(hold, request);
     if (!isRefusal(first)) {
       hold.settle(request.price);
       return first;
@@ -41,16 +41,17 @@ export class Charger {
     this.#deps.leases.discard(hold.leaseId);
     const again = await this.#deps.leases.hold(channelId, request.price).catch(() => undefined);
     if (again === undefined || isRefusal(again)) return first;
-    const second = await this.#patiently({ ...request, leaseId: again.leaseId });
+    const second = await this.#patiently(again, request);
     if (isRefusal(second)) again.cancel();
     else again.settle(request.price);
     return second;
   }
 
-  async #patiently(request: ChargeRequest): Promise<ChargeValue | Refusal> {
+  /** The lease is read anew for each try: the hold may have moved to another one. */
+  async #patiently(hold: Hold, request: Omit<ChargeRequest, 'leaseId'>): Promise<ChargeValue | Refusal> {
     for (let tries = 0; ; tries++) {
       try {
-        return await this.#deps.charge(request);
+        return await this.#deps.charge({ ...request, leaseId: hold.leaseId });
       } catch (err) {
         const pause = PAUSES_MS[tries];
         this.#deps.logger.warn({ err, requestId: request.requestId, tries }, 'the ledger did not answer a charge');

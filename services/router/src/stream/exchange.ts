@@ -1,6 +1,7 @@
 import type { Refusal } from '@cupel/protocol/reasons';
 
 import type { Headers } from '../admit/credentials.ts';
+import { GrowingBytes } from './growing-bytes.ts';
 
 /** The client's side of one exchange, as far as a flow needs it. */
 export interface Reply {
@@ -17,6 +18,8 @@ export interface Reply {
 
 /** One request of a client. */
 export interface Exchange {
+  /** Address of the other side of the connection. */
+  readonly remoteAddress: string;
   readonly headers: Headers;
   readonly reply: Reply;
   /** The body as it came, or body_too_large. */
@@ -93,23 +96,17 @@ export const gather = (
   call: UpstreamCall,
   done: { answer(answer: WholeAnswer): void; failed(error: UpstreamError): void },
 ): BodySink => {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
+  const body = new GrowingBytes();
   let over = false;
   return {
     data(chunk) {
-      size += chunk.length;
-      if (size > limit) {
-        const first = !over;
-        over = true;
-        if (first) call.abort();
-        return;
-      }
-      // The client library reuses nothing, but a chunk may be a view of a larger buffer: keep it as it is, it is gone soon.
-      chunks.push(chunk);
+      if (over) return;
+      if (body.length + chunk.length <= limit) return body.append(chunk);
+      over = true;
+      call.abort();
     },
     end(trailers) {
-      done.answer({ ...head, body: Buffer.concat(chunks), trailers });
+      done.answer({ ...head, body: body.view(), trailers });
     },
     failed(error) {
       done.failed(over ? new UpstreamError('too_large', `the answer is larger than ${limit} bytes`, { sent: true }) : error);

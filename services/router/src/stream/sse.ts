@@ -1,3 +1,5 @@
+import { GrowingBytes } from './growing-bytes.ts';
+
 export class SseError extends Error {
   override readonly name = 'SseError';
 }
@@ -13,20 +15,21 @@ const CR = 0x0d;
  * (line ends LF and CRLF; a lone CR, which no engine sends, is not taken for one).
  */
 export class SseSplitter {
-  #rest: Buffer = Buffer.alloc(0);
+  readonly #bytes = new GrowingBytes();
+  /** Nothing before it needs another look. */
   #scanned = 0;
 
-  /** Throws {@link SseError} when one event grows too large. */
+  /** Each event is a copy of its own. Throws {@link SseError} when one grows too large. */
   push(chunk: Uint8Array): Buffer[] {
-    const bytes =
-      this.#rest.length === 0 ? Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength) : Buffer.concat([this.#rest, chunk]);
+    this.#bytes.append(chunk);
+    const bytes = this.#bytes.view();
     const events: Buffer[] = [];
     let start = 0;
     let at = bytes.indexOf(LF, this.#scanned);
     while (at !== -1) {
       const next = bytes[at + 1] === CR ? at + 2 : at + 1;
       if (bytes[next] === LF) {
-        events.push(bytes.subarray(start, next + 1));
+        events.push(Buffer.from(bytes.subarray(start, next + 1)));
         start = next + 1;
         at = bytes.indexOf(LF, start);
       } else {
@@ -34,14 +37,15 @@ export class SseSplitter {
         at = bytes.indexOf(LF, at + 1);
       }
     }
-    this.#rest = start === 0 ? bytes : bytes.subarray(start);
-    this.#scanned = at === -1 ? this.#rest.length : at - start;
-    if (this.#rest.length > MOST_EVENT_BYTES) throw new SseError(`an event is larger than ${MOST_EVENT_BYTES} bytes`);
+    this.#scanned = (at === -1 ? bytes.length : at) - start;
+    // What stays came with this chunk: the copying is no more than the chunk's length.
+    if (start > 0) this.#bytes.drop(start);
+    if (this.#bytes.length > MOST_EVENT_BYTES) throw new SseError(`an event is larger than ${MOST_EVENT_BYTES} bytes`);
     return events;
   }
 
-  /** What came after the last whole event. */
+  /** What came after the last whole event, as a view: good until the next push. */
   get rest(): Buffer {
-    return this.#rest;
+    return this.#bytes.view();
   }
 }

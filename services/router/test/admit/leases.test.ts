@@ -16,6 +16,7 @@ const ledger = (money: bigint, options: { readonly lifeMs?: number } = {}) => {
   let leased = 0n;
   const leases = new Map<string, bigint>();
   const asked: bigint[] = [];
+  let failing = false;
   const book = new LeaseBook({
     clock,
     ahead: 4n,
@@ -25,6 +26,7 @@ const ledger = (money: bigint, options: { readonly lifeMs?: number } = {}) => {
     source: {
       async lease({ minimum, wanted }) {
         await Promise.resolve();
+        if (failing) throw new Error('no answer');
         asked.push(minimum);
         const free = money - leased;
         if (free < minimum) return refuse('insufficient_voucher', 'short');
@@ -46,6 +48,7 @@ const ledger = (money: bigint, options: { readonly lifeMs?: number } = {}) => {
     asked,
     leases,
     leased: () => leased,
+    fail: (value: boolean) => void (failing = value),
     charge(hold: Hold, price: bigint) {
       const left = leases.get(hold.leaseId);
       if (left === undefined || left < price) throw new Error('the lease does not cover the charge');
@@ -110,6 +113,46 @@ describe('a lease book', () => {
     l.clock.advance(6000);
     await l.book.sweep();
     expect(l.leased()).toBe(0n);
+  });
+
+  test('a request that outlives its lease keeps its reservation: the hold moves to a new lease before the old one ends', async () => {
+    const l = ledger(100n, { lifeMs: 3000 });
+    const long = await held(l.book, 20n);
+    const first = long.leaseId;
+    for (let i = 0; i < 5; i++) {
+      l.clock.advance(2500);
+      await l.book.sweep();
+      expect(l.leases.get(long.leaseId)).toBeGreaterThanOrEqual(20n);
+    }
+    expect(long.leaseId).not.toBe(first);
+    expect(l.leased()).toBe(20n);
+    l.charge(long, 7n);
+    expect(l.book.free(CHANNEL)).toBe(13n);
+  });
+
+  test('near its end a lease is renewed also where the channel has not the money for two', async () => {
+    const l = ledger(20n, { lifeMs: 3000 });
+    const long = await held(l.book, 20n);
+    l.clock.advance(2500);
+    await l.book.sweep();
+    expect(long.leaseId).toBe('l1');
+    l.clock.advance(300);
+    await l.book.sweep();
+    expect([long.leaseId, l.leases.get(long.leaseId)]).not.toEqual(['l1', 20n]);
+    expect(l.leased()).toBe(20n);
+    l.charge(long, 20n);
+  });
+
+  test('a renewal that fails leaves the hold where it is, and is tried again', async () => {
+    const l = ledger(100n, { lifeMs: 3000 });
+    const long = await held(l.book, 20n);
+    l.clock.advance(2500);
+    l.fail(true);
+    await l.book.sweep();
+    expect(long.leaseId).toBe('l1');
+    l.fail(false);
+    await l.book.sweep();
+    expect(long.leaseId).toBe('l2');
   });
 
   test('a lease in use outlives sweep and shutdown; a discarded one is not used again', async () => {

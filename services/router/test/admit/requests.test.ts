@@ -51,10 +51,39 @@ describe('a chat request', () => {
     ['stream as text', { ...good, stream: 'yes' }, 'invalid_field', 'stream'],
     ['a negative limit', { ...good, max_tokens: -1 }, 'invalid_field', 'max_tokens'],
     ['too many choices', { ...good, n: 99 }, 'invalid_field', 'n'],
+    ['two limits that differ', { ...good, max_tokens: 9, max_completion_tokens: 10 }, 'invalid_field', 'max_completion_tokens'],
+    [
+      'an image',
+      { ...good, messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'https://x' } }] }] },
+      'invalid_field',
+      undefined,
+    ],
+    [
+      'audio',
+      { ...good, messages: [{ role: 'user', content: [{ type: 'text', text: 'x' }, { type: 'input_audio' }] }] },
+      'invalid_field',
+      undefined,
+    ],
+    [
+      'content that is neither text nor parts',
+      { ...good, messages: [{ role: 'user', content: { type: 'text' } }] },
+      'invalid_field',
+      undefined,
+    ],
+    ['spoken answers', { ...good, modalities: ['audio'] }, 'invalid_field', 'modalities.0'],
     ["an engine's own field", { ...good, cache_prompt: true }, 'invalid_field', 'cache_prompt'],
   ])('%s is refused by name', (_name, body, reason, param) => {
     const result = parseChatRequest(body instanceof Uint8Array ? body : bytes(body));
     expect(result).toMatchObject({ reason, ...(param === undefined ? {} : { param }) });
+  });
+
+  test('text parts, no content and the same limit twice are fine', () => {
+    const messages = [
+      { role: 'user', content: [{ type: 'text', text: 'x' }] },
+      { role: 'assistant', content: null, tool_calls: [] },
+      { role: 'assistant', tool_calls: [] },
+    ];
+    expect(parseChatRequest(bytes({ model: 'm', messages, max_tokens: 9, max_completion_tokens: 9 }))).toMatchObject({ maxTokens: 9 });
   });
 
   test('nulls are as good as absent; the newer limit counts too', () => {

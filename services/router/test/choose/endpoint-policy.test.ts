@@ -34,6 +34,8 @@ describe('addresses', () => {
     ['64:ff9b::a9fe:a9fe', 'metadata'],
     ['2002:7f00:1::', 'loopback'],
     ['2001:0:1::1', 'Teredo'],
+    ['64:ff9b:1::a9fe:a9fe', 'NAT64'],
+    ['64:ff9b:1:a9fe:a9:fe00::', 'NAT64'],
   ];
   test.each(NEVER)('%s is %s, whatever is allowed', (address, why) => {
     expect(strict.refuseAddress(address)).toContain(why);

@@ -60,7 +60,7 @@ describe('paying a provider', () => {
     const b = book(100n);
     for (let i = 0; i < 50; i++) {
       const hold = await b.hold(1_000_000n);
-      hold.receipted(b.bill(1_000_000n));
+      hold.receipted({ price: 1_000_000n, cumulative: b.bill(1_000_000n) });
       hold.release();
     }
     expect(b.needs).toEqual([1_000_000n]);
@@ -80,8 +80,41 @@ describe('paying a provider', () => {
 
   test('an edge that counts more than we do gets what it requires', async () => {
     const b = book(0n);
-    const hold = await b.hold(1n, 50n);
-    expect(hold.value.voucher.maxClaimableAmount).toBe(50n);
+    await b.hold(1_000_000n);
+    const hold = await b.hold(2_000_000n, 5n);
+    expect(hold.value.voucher.maxClaimableAmount).toBe(5n);
+  });
+
+  test('an edge that demands more than it can have counted gets nothing, however often it asks', async () => {
+    const b = book(100n);
+    const first = await b.hold(1_000_000n);
+    expect(first.value.voucher.maxClaimableAmount).toBe(101n);
+    first.release();
+    // What was given freely, and one request on top of it: an edge may have reserved as much for others.
+    expect((await b.hold(1_000_000n, 102n)).value.voucher.maxClaimableAmount).toBe(202n);
+    for (let i = 0; i < 5; i++) {
+      expect(await b.out.hold(PAYEE, MODEL, micro(1_000_000n), baseUnits(204n))).toMatchObject({ reason: 'no_provider' });
+      b.out.forget(PAYEE);
+    }
+    expect(Math.max(...b.needs.map(Number))).toBe(102_000_000);
+  });
+
+  test('attempts whose outcome stayed unknown may have been counted', async () => {
+    const b = book(0n);
+    (await b.hold(1_000_000n)).release();
+    const refused = await b.out.hold(PAYEE, MODEL, micro(1_000_000n), baseUnits(9n));
+    expect(refused).toMatchObject({ reason: 'no_provider' });
+    for (let i = 0; i < 7; i++) {
+      const hold = await b.hold(1_000_000n);
+      hold.unknown();
+      hold.release();
+    }
+    const hold = await b.hold(1_000_000n, 9n);
+    expect(hold.value.voucher.maxClaimableAmount).toBe(9n);
+    // A receipt that counts them shows that they were counted: they are not unknown any more.
+    hold.receipted({ price: 1_000_000n, cumulative: 8_000_000n });
+    hold.release();
+    expect(await b.out.hold(PAYEE, MODEL, micro(1_000_000n), baseUnits(17n))).toMatchObject({ reason: 'no_provider' });
   });
 
   test('many at once ask few questions', async () => {

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 import { readChatEvent } from '../../src/stream/chat-events.ts';
+import { GrowingBytes } from '../../src/stream/growing-bytes.ts';
 import { duplicateKey, spliceMembers } from '../../src/stream/splice.ts';
 import { SseError, SseSplitter } from '../../src/stream/sse.ts';
 
@@ -24,6 +25,28 @@ describe('server-sent events', () => {
         expect(splitter.rest.length).toBe(0);
       }),
     );
+  });
+
+  test('an event of 200,000 pieces costs no more than its bytes', () => {
+    const splitter = new SseSplitter();
+    const byte = Buffer.from('a');
+    const startedAt = performance.now();
+    for (let i = 0; i < 200_000; i++) splitter.push(byte);
+    expect(splitter.push(Buffer.from('\n\n'))[0]).toHaveLength(200_002);
+    expect(performance.now() - startedAt).toBeLessThan(2000);
+  });
+
+  test('nothing that is kept holds the network buffer that it came in', () => {
+    const slab = Buffer.alloc(65_536, 'data: 1\n\nrest ');
+    const splitter = new SseSplitter();
+    const [event] = splitter.push(slab.subarray(0, 14));
+    expect([event!.toString(), splitter.rest.toString()]).toEqual(['data: 1\n\n', 'rest ']);
+    expect(event!.buffer).not.toBe(slab.buffer);
+    expect(splitter.rest.buffer).not.toBe(slab.buffer);
+    const kept = new GrowingBytes();
+    kept.append(slab.subarray(0, 4));
+    kept.append(slab.subarray(4, 7));
+    expect([kept.view().toString(), kept.view().buffer === slab.buffer]).toEqual(['data: 1', false]);
   });
 
   test('half an event stays back; one that grows without end is refused', () => {

@@ -30,12 +30,12 @@ export const prepareSchema = (db: DatabaseSync, path: string, identity: StateIde
     CREATE INDEX IF NOT EXISTS epochs_open ON epochs (number) WHERE state <> 'final';
     CREATE TABLE IF NOT EXISTS receipts (
       digest TEXT PRIMARY KEY, request_id TEXT NOT NULL UNIQUE, model_id TEXT NOT NULL, held_at INTEGER NOT NULL, arrived_at INTEGER NOT NULL,
-      event TEXT, epoch INTEGER REFERENCES epochs (number), drawn INTEGER NOT NULL DEFAULT 0
+      event TEXT, epoch INTEGER REFERENCES epochs (number), drawn INTEGER NOT NULL DEFAULT 0, judged INTEGER NOT NULL DEFAULT 0
     ) STRICT;
     CREATE INDEX IF NOT EXISTS receipts_waiting ON receipts (arrived_at) WHERE epoch IS NULL;
     CREATE INDEX IF NOT EXISTS receipts_epoch ON receipts (epoch);
     CREATE INDEX IF NOT EXISTS receipts_model ON receipts (model_id);
-    CREATE INDEX IF NOT EXISTS receipts_drawn ON receipts (epoch, digest) WHERE drawn = 1;
+    CREATE INDEX IF NOT EXISTS receipts_pending ON receipts (epoch, held_at) WHERE drawn = 1 AND judged = 0;
     CREATE TABLE IF NOT EXISTS verdicts (
       digest TEXT PRIMARY KEY REFERENCES receipts (digest), model_id TEXT NOT NULL, verdict TEXT NOT NULL, reason TEXT NOT NULL, at INTEGER NOT NULL
     ) STRICT;

@@ -88,6 +88,7 @@ export const openState = ({ path, ...identity }: StateIdentity & { readonly path
     putVerdict: ({ digest, modelId, verdict, reason, atMs, sequence, accuse }) =>
       transaction(() => {
         if (sql.verdict.run(digest, modelId, verdict, reason, atMs).changes === 0) return false;
+        sql.judge.run(digest);
         if (sequence) sql.putSequence.run(modelId, sequence.logRatio, sequence.tokens, sequence.differences);
         if (accuse) sql.accuse.run(digest, atMs);
         return true;
@@ -131,7 +132,7 @@ const statements = (db: DatabaseSync) => ({
   // A receipt that is still to be judged or disputed is kept, however old it is.
   forgetOld: db.prepare(`
     UPDATE receipts SET event = NULL WHERE held_at < ? AND event IS NOT NULL
-      AND (drawn = 0 OR digest IN (SELECT digest FROM verdicts)) AND digest NOT IN (SELECT digest FROM disputes WHERE state = 'due')
+      AND (drawn = 0 OR judged = 1) AND digest NOT IN (SELECT digest FROM disputes WHERE state = 'due')
   `),
   waiting: db.prepare('SELECT count(*) AS n, min(arrived_at) AS oldest FROM receipts WHERE epoch IS NULL'),
   free: db.prepare('SELECT digest, held_at FROM receipts WHERE epoch IS NULL ORDER BY held_at, digest'),
@@ -149,10 +150,9 @@ const statements = (db: DatabaseSync) => ({
   undraw: db.prepare('UPDATE receipts SET drawn = 0 WHERE epoch = ?'),
   draw: db.prepare('UPDATE receipts SET drawn = 1 WHERE digest = ? AND epoch = ?'),
   final: db.prepare("UPDATE epochs SET state = 'final' WHERE number = ? AND state = 'drawn'"),
-  pending: db.prepare(
-    'SELECT r.digest, r.model_id FROM receipts r LEFT JOIN verdicts v USING (digest) WHERE r.drawn = 1 AND v.digest IS NULL ORDER BY r.epoch, r.digest LIMIT ?',
-  ),
+  pending: db.prepare('SELECT digest, model_id FROM receipts WHERE drawn = 1 AND judged = 0 ORDER BY epoch, held_at LIMIT ?'),
   verdict: db.prepare('INSERT INTO verdicts (digest, model_id, verdict, reason, at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING'),
+  judge: db.prepare('UPDATE receipts SET judged = 1 WHERE digest = ?'),
   sequence: db.prepare('SELECT log_ratio, tokens, differences FROM sequences WHERE model_id = ?'),
   putSequence: db.prepare(
     `INSERT INTO sequences (model_id, log_ratio, tokens, differences) VALUES (?, ?, ?, ?)

@@ -2,7 +2,7 @@ import type { Keccak256 } from '@cupel/protocol/eip712';
 import type { Hex } from '@cupel/protocol/hex';
 import type { Logger } from '@cupel/protocol/log';
 
-import { commitData, commitOf, isDrawn, setRootOf } from '../sample/epoch.ts';
+import { commitData, commitOf, inOrder, isDrawn, setRootOf } from '../sample/epoch.ts';
 import type { Commitment, Epoch, VerifierState } from '../state.ts';
 
 export interface EpochChain {
@@ -32,6 +32,10 @@ export interface EpochsDeps {
   readonly wake: () => void;
 }
 
+/** While the chain takes no commitments, receipts wait instead of epochs. */
+const MOST_UNCOMMITTED = 4;
+const MOST_RECEIPTS = 50_000;
+
 /** Closes epochs and brings each to its draw. Several are under way at a time; an epoch without receipts does not exist. */
 export const createEpochs = (deps: EpochsDeps) => {
   const { state, chain, keccak, nowMs, logger } = deps;
@@ -40,7 +44,8 @@ export const createEpochs = (deps: EpochsDeps) => {
   const closeIfDue = (): void => {
     const waiting = state.waiting();
     if (waiting.receipts === 0 || nowMs() - waiting.oldestMs < deps.epochMs) return;
-    const receipts = state.heldIn(undefined);
+    if (state.openEpochs().filter((e) => e.state === 'closed').length >= MOST_UNCOMMITTED) return;
+    const receipts = inOrder(state.heldIn(undefined)).slice(0, MOST_RECEIPTS);
     const number = state.lastEpoch() + 1;
     const seed = deps.randomBytes32();
     const epoch: Epoch = {

@@ -14,8 +14,8 @@ export interface ReputationBucket {
 export interface ReputationDeps {
   readonly state: Pick<VerifierState, 'tallies'>;
   readonly bucket: ReputationBucket;
-  /** The registry shows no arbiter for the model. */
-  readonly unarbitrated: (modelId: Hex) => boolean;
+  /** The registry shows no arbiter for the model; undefined: it has not been seen to have the model, which is then told of later. */
+  readonly unarbitrated: (modelId: Hex) => boolean | undefined;
 }
 
 /** Tells the party's routers what the verdicts say of each model; a lost bucket is filled again. */
@@ -26,7 +26,9 @@ export const createReputations = ({ state, bucket, unarbitrated }: ReputationDep
       if (await bucket.ensure()) written.clear();
       for (const { modelId, tally } of state.tallies()) {
         if (modelId === '0x') continue;
-        const value = reputationOf(modelId, tally, unarbitrated(modelId));
+        const alone = unarbitrated(modelId);
+        if (alone === undefined) continue;
+        const value = reputationOf(modelId, tally, alone);
         const text = encodeJson(value);
         if (written.get(modelId) === text) continue;
         await bucket.put(modelId, value);

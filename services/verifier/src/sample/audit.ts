@@ -110,7 +110,10 @@ export interface AuditSummary {
   readonly lieDigests: readonly Hex[];
 }
 
-/** Draws every epoch again. `chainOf` gives what the chain says, or undefined to do without it. */
+/**
+ * Draws every epoch again. A verdict stands also when its receipt was drawn by a beacon that a reorganisation took away, so that there may be
+ * more verdicts than receipts sampled. `chainOf` gives what the chain says, or undefined to do without it.
+ */
 export const summarize = (keccak: Keccak256, record: AuditRecord, chainOf: (epoch: AuditEpoch) => OnChain | undefined): AuditSummary => {
   const epochs = record.epochs.map((epoch): EpochSummary => {
     const problems = epochProblems(keccak, record, epoch, chainOf(epoch));

@@ -17,6 +17,8 @@ export interface BusProjectionsOptions {
 
 /** How often it is asked whether the buckets still exist. */
 const LOOK_EVERY_MS = 2000;
+/** How often everything is compared all the same: other users of the account may have laid something over an entry. */
+const COMPARE_EVERY_MS = 60_000;
 
 /**
  * The projections in the party's key-value buckets. A key is written only when its value is another. After a start, after a failed write and
@@ -35,6 +37,7 @@ export const busProjections = ({ bus, clock, onWrite }: BusProjectionsOptions): 
   const written = new Map<string, string>();
   let whole = false;
   let lookedAt = 0;
+  let comparedAt = 0;
 
   const put = async <B extends Projected>(bucket: B, key: string, value: Published[Projected] | undefined): Promise<void> => {
     const kv = buckets[bucket];
@@ -72,12 +75,14 @@ export const busProjections = ({ bus, clock, onWrite }: BusProjectionsOptions): 
         return { bucket, key: id.slice(bucket.length + 1), value: undefined };
       });
     for (const entry of [...wanted, ...surplus]) await bring(entry);
+    comparedAt = clock.nowMs();
   };
 
   return {
     async write(rows, changes) {
       try {
         if (!whole || clock.nowMs() - lookedAt >= LOOK_EVERY_MS) whole = !(await ensure()) && whole;
+        if (clock.nowMs() - comparedAt >= COMPARE_EVERY_MS) whole = false;
         if (whole) for (const entry of entriesOf(rows, changes)) await bring(entry);
         else await compareAll(rows);
         whole = true;

@@ -1,5 +1,6 @@
 import type { Block, ChainClient, Log } from '@cupel/chain/client';
 import { emitters, eventDecoder } from '@cupel/chain/events';
+import type { MarketEvent } from '@cupel/chain/events';
 import type { Keccak256 } from '@cupel/protocol/eip712';
 import type { Contracts } from '@cupel/protocol/wire/config';
 
@@ -12,16 +13,26 @@ export interface ChainReaderOptions {
   readonly contracts: Contracts;
   readonly keccak: Keccak256;
   readonly confirmations: number | undefined;
+  /** A log of ours that could not be read is left out: one of them must not stop everybody's view of the chain. */
+  readonly onUndecodable: (log: Log, err: unknown) => void;
 }
 
-export const chainReader = ({ client, contracts, keccak, confirmations }: ChainReaderOptions): ChainReader => {
+export const chainReader = ({ client, contracts, keccak, confirmations, onUndecodable }: ChainReaderOptions): ChainReader => {
   const addresses = emitters(contracts);
   const decode = eventDecoder(contracts);
   const blooms = new Map<string, Block>();
 
+  const decoded = (log: Log): MarketEvent | undefined => {
+    try {
+      return decode(log);
+    } catch (err) {
+      onUndecodable(log, err);
+      return undefined;
+    }
+  };
   const events = (logs: readonly Log[]): EventAt[] =>
     logs.flatMap((log) => {
-      const event = decode(log);
+      const event = decoded(log);
       return event ? [{ event, blockNumber: log.blockNumber, transactionHash: log.transactionHash }] : [];
     });
 

@@ -30,6 +30,14 @@ const serves = (chain: ChainEntry, object: ModelProvider): boolean =>
   chain.version.manifestHash === `0x${object.spec.model.manifest.sha256}` &&
   chain.version.mode === object.spec.verification.mode;
 
+/** The chain's root when it is not the one that the pods computed: by it no lie of these weights could be proved, or no truth upheld. */
+const otherRoot = (chain: ChainEntry, verified: Verified | undefined): Hex | undefined =>
+  chain.version?.mode === 'IntegerExecution' &&
+  verified?.verificationRoot !== undefined &&
+  chain.version.verificationRoot !== verified.verificationRoot
+    ? chain.version.verificationRoot
+    : undefined;
+
 const approved = (object: ModelProvider): boolean =>
   object.spec.approval === 'Automatic' || object.metadata.annotations?.[ANNOTATION_APPROVED] === 'true';
 
@@ -113,6 +121,18 @@ const register = (
           `version ${model.latestVersion} on chain is another manifest or mode; a new version is added when the answer has been seen`,
         );
       }
+      const root = otherRoot(chain, verified);
+      if (root !== undefined) {
+        if (clear && terms !== undefined && approved(object)) {
+          actions.push({ kind: 'addVersion', condition: type, id: `addVersion:${o.modelId}:${model.latestVersion + 1}`, terms });
+        }
+        return fails(
+          type,
+          'OtherRoot',
+          `version ${model.latestVersion} on chain has verification root ${root}, but program and weights of the manifest give ${verified?.verificationRoot}; ` +
+            'a version with the right root is added (ModelRegistry.addVersion) when the answer has been seen and the spec is approved',
+        );
+      }
       if (amounts.ok && !samePrices(amounts.prices, chain.prices)) {
         if (clear) {
           actions.push({
@@ -189,8 +209,11 @@ const stake = (o: Observed, object: ModelProvider, chain: ChainEntry, clear: boo
 export const wantedEngine = (o: Observed, object: ModelProvider, verified: Verified | undefined, draining: boolean): Engine | undefined => {
   if (o.chain.state !== 'read') return o.engine;
   const { version, model, prices } = o.chain;
-  if (version === undefined || model.status === 'none' || !serves(o.chain, object)) return undefined;
+  if (version === undefined || model.status === 'none' || !serves(o.chain, object) || otherRoot(o.chain, verified) !== undefined) {
+    return undefined;
+  }
   const quantization = verified?.quantization ?? o.engine?.quantization;
+  const outputLength = lengthOf(verified?.probes[0]?.outputHex) ?? o.engine?.outputLength;
   return {
     modelId: o.modelId,
     versionId: version.versionId,
@@ -202,9 +225,14 @@ export const wantedEngine = (o: Observed, object: ModelProvider, verified: Verif
     manifestSha256: object.spec.model.manifest.sha256,
     verificationRoot: version.verificationRoot,
     ...(quantization === undefined ? {} : { quantization }),
+    ...(outputLength === undefined ? {} : { outputLength }),
     draining,
   };
 };
+
+/** Bytes; undefined for none. */
+const lengthOf = (bytes: Hex | undefined): number | undefined =>
+  bytes === undefined || bytes === '0x' ? undefined : (bytes.length - 2) / 2;
 
 const publish = (o: Observed, object: ModelProvider, chain: ChainEntry, clear: boolean, actions: Action[]): Finding => {
   const type = 'EndpointPublished';

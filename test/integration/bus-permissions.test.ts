@@ -38,6 +38,7 @@ const CLUSTER: readonly { user: string; role: BusRole; scope?: string }[] = [
   { user: 'cheat-payment', role: 'edge-payment', scope: CHEAT },
   { user: 'late-payment', role: 'edge-payment', scope: LATE },
   { user: 'gone-payment', role: 'edge-payment', scope: GONE },
+  { user: 'gone-defender', role: 'defender', scope: GONE },
 ];
 const GATEWAY_USERS: readonly { user: string; role: BusRole; scope?: string }[] = [
   { user: 'gw-watcher', role: 'watcher' },
@@ -239,7 +240,22 @@ describe('bus permissions, on a real server', () => {
     const waits = leaving.ensureStream(stream(GONE));
     setTimeout(() => stops.abort(), 500);
     await expect(waits).rejects.toThrow(/is not there yet/);
-  });
+    // A reader waits for as long as it takes, and goes when it is told to.
+    await using defender = await connectBus({ url: nats.url, user: 'gone-defender', password: PASSWORD, name: 'd', logger });
+    const seen: string[] = [];
+    const consumer = await defender.consume({
+      stream: stream(GONE),
+      durable: 'd',
+      schema: note,
+      handler: async (m) => void seen.push(m.text),
+    });
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    await as('operator').ensureStream(stream(GONE));
+    await as('gone-payment').publish(receiptsSubject(GONE), { version: 1, text: 'r' });
+    await eventually('the receipt', () => seen.length === 1);
+    await consumer[Symbol.asyncDispose]();
+    expect(logger.lines.filter(({ level }) => level === 'warn' || level === 'error')).toEqual([]);
+  }, 30_000);
 
   it('answers no request whose reply would go elsewhere than to an inbox', async () => {
     const asked: string[] = [];

@@ -33,6 +33,8 @@ export interface StreamsContext {
   readonly denied: Set<string>;
   /** Ends waiting for another's stream. */
   readonly stopping: AbortSignal;
+  /** How long to wait for it; default 30 s. */
+  readonly givenWithinMs?: number;
 }
 
 /** Long enough for an operator that restarts; then the caller is told. */
@@ -73,8 +75,12 @@ export const ensureStream = async (context: StreamsContext, options: StreamOptio
 };
 
 /** A stream that somebody else makes, on the terms of its maker, as soon as it is there. */
-const given = async ({ jsm, stopping }: StreamsContext, options: StreamOptions, known: StreamConfig | undefined): Promise<void> => {
-  const until = performance.now() + GIVEN_WITHIN_MS;
+const given = async (
+  { jsm, stopping, givenWithinMs = GIVEN_WITHIN_MS }: StreamsContext,
+  options: StreamOptions,
+  known: StreamConfig | undefined,
+): Promise<void> => {
+  const until = performance.now() + givenWithinMs;
   let found = known;
   while (!found && !stopping.aborted && performance.now() < until) {
     await pause(GIVEN_POLL_MS, stopping);
@@ -123,7 +129,9 @@ export const consume = <S extends Schema>(context: ConsumeContext, options: Cons
 
   const prepare = async (): Promise<void> => {
     // Its terms are the publisher's: a reader makes it only when it is missing.
-    if (!(await streamConfig(jsm, stream.name))) await ensureStream({ ...context, stopping: stop.signal }, stream);
+    if (!(await streamConfig(jsm, stream.name))) {
+      await ensureStream({ ...context, stopping: stop.signal, givenWithinMs: Number.POSITIVE_INFINITY }, stream);
+    }
     await jsm.consumers.add(stream.name, {
       durable_name: durable,
       ack_policy: AckPolicy.Explicit,

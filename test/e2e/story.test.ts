@@ -3,8 +3,10 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
+import { marketCalls } from '@cupel/chain/contracts';
 import { secretKeys } from '@cupel/local/demo/accounts';
 import { sayFarewell } from '@cupel/local/demo/farewell';
+import { firstVersionOf } from '@cupel/local/demo/grants';
 import { tellTheEnding } from '@cupel/local/demo/ending';
 import type { Ending } from '@cupel/local/demo/ending';
 import { installRelease, releases } from '@cupel/local/demo/install';
@@ -17,6 +19,7 @@ import type { Told } from '@cupel/local/demo/story';
 import { checkoutFolder } from '@cupel/local/config';
 import { nodeName } from '@cupel/local/node-config';
 import { createProgress } from '@cupel/local/progress';
+import { baseUnits } from '@cupel/protocol/money';
 
 /** The demo's own story on a cluster of the test's, and what must hold around it. One cluster for the whole file. */
 let told: Told;
@@ -139,16 +142,30 @@ describe('least privilege', () => {
     expect(await fromPod('honest', 'deployment/edge-router', url)).toContain('open');
   });
 
-  test('a stolen edge key cannot move stake: the vault knows no function for it', async () => {
+  test('a stolen edge key cannot move stake, prices or roles; the operator key could retire', async () => {
     const { honest } = told.stage.accounts;
-    const before = await told.rpc<string>('eth_getBalance', [honest.receiptSigner.address, 'latest']);
-    expect(BigInt(before)).toBe(0n);
-    await expect(
-      told.rpc('eth_call', [
-        { from: honest.receiptSigner.address, to: told.stage.contracts.modelRegistry, data: `0x${'79cc6790'}${'00'.repeat(64)}` },
-        'latest',
-      ]),
-    ).rejects.toThrow('revert');
+    const { modelId } = firstVersionOf(honest.owner.address, 'honest/digits');
+    const calls = marketCalls(told.stage.contracts);
+    const prices = { inputPerMillion: baseUnits(0n), outputPerMillion: baseUnits(0n), perRequest: baseUnits(1n) };
+    const attempt = async (from: string, call: { to: string; data: string }) =>
+      told.rpc('eth_call', [{ from, ...call }, 'latest']).then(
+        () => 'done',
+        () => 'refused',
+      );
+    for (const key of [honest.receiptSigner, honest.settlement, honest.defender]) {
+      for (const call of [
+        calls.retire(modelId),
+        calls.withdrawStake(modelId),
+        calls.setPrices(modelId, prices),
+        calls.setEndpoint(modelId, 'http://x'),
+      ]) {
+        expect(await attempt(key.address, { to: call.to, data: call.data })).toBe('refused');
+      }
+    }
+    const { to, data } = calls.retire(modelId);
+    expect(await attempt(honest.operator.address, { to, data })).toBe('done');
+    const withdraw = calls.withdrawStake(modelId);
+    expect(await attempt(honest.operator.address, { to: withdraw.to, data: withdraw.data })).toBe('refused');
   });
 
   test('no secret in logs, events, status or config maps', async () => {

@@ -145,7 +145,8 @@ export async function down(stateFolder: string = defaultStateFolder): Promise<vo
   if (await exists(node)) {
     await rm(join(folder, 'last'), { recursive: true, force: true });
     await mkdir(join(folder, 'last'));
-    for (const path of [logs, podLogs, auditLog]) if (await exists(path)) await rename(path, join(folder, 'last', path.split('/').at(-1) ?? 'log'));
+    for (const path of [logs, podLogs, auditLog])
+      if (await exists(path)) await rename(path, join(folder, 'last', path.split('/').at(-1) ?? 'log'));
     await rm(node, { recursive: true, force: true });
   }
 }

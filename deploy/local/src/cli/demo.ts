@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { down } from '../cluster.ts';
+import { down, upSteps } from '../cluster.ts';
 import { checkoutFolder, defaultStateFolder } from '../config.ts';
 import { tellTheEnding } from '../demo/ending.ts';
 import { sayFarewell } from '../demo/farewell.ts';
@@ -11,7 +11,8 @@ import { createProgress } from '../progress.ts';
 /** `make demo`: the whole story, last a table; exit 1 when a line of it does not hold. `--keep` leaves everything up. */
 const keep = process.argv.includes('--keep');
 const started = performance.now();
-const progress = createProgress(process.stdout);
+/** Five of the cluster, fifteen of the story. */
+const progress = createProgress(process.stdout, upSteps + 15);
 
 try {
   await down(defaultStateFolder);

@@ -49,8 +49,14 @@ const headerHex = (headers: Headers, name: string): Hex => {
   return value as Hex;
 };
 
-/** Chats with the unmodified OpenAI client; every second one streams. Two at a time. */
-export const askChats = async (baseUrl: string, apiKey: string, count: number, note: (text: string) => void): Promise<Answer[]> => {
+/** Chats number `from` … `from + count − 1` with the unmodified OpenAI client; every second one streams. Two at a time. */
+export const askChats = async (
+  baseUrl: string,
+  apiKey: string,
+  from: number,
+  count: number,
+  note: (text: string) => void,
+): Promise<Answer[]> => {
   const client = new OpenAI({ baseURL: baseUrl, apiKey, maxRetries: 2 });
   const answers: Answer[] = [];
   const one = async (n: number): Promise<void> => {
@@ -89,10 +95,10 @@ export const askChats = async (baseUrl: string, apiKey: string, count: number, n
     }
     note(`${answers.length} of ${count}`);
   };
-  let next = 0;
+  let next = from;
   await Promise.all(
     [0, 1].map(async () => {
-      while (next < count) await one(next++);
+      while (next < from + count) await one(next++);
     }),
   );
   return answers;

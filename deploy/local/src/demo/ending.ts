@@ -112,6 +112,7 @@ const countUp = async (told: Told, redrawn: Redraw, digitsId: Hex, cheapId: Hex)
   );
   checks.equal('edge of cheat = what the client sent there (micro)', ledgers.cheat.charged, toCheat);
   checks.equal('requests in the gateway ledger = answers of the client', ledgers.gateway.requests, answers.length);
+  checks.equal('chats show as Unarbitrated at their edge', ledgers.honest.unarbitrated, answers.filter((a) => a.kind === 'chat').length);
   checks.equal('redeemed for the gateway = its ledger', paidTo(accounts.gateway.payout.address), ledgers.gateway.redeemable);
   checks.equal('redeemed for honest = its ledger', paidTo(accounts.honest.payout.address), ledgers.honest.redeemable);
   checks.equal('redeemed for cheat = its ledger', paidTo(accounts.cheat.payout.address), ledgers.cheat.redeemable);
@@ -183,6 +184,7 @@ const countUp = async (told: Told, redrawn: Redraw, digitsId: Hex, cheapId: Hex)
     ],
     ['the transaction that slashed', slash?.tx ?? 'none'],
     ['refunded to the victim from the bond', `${dollars(refunds)} dollars in ${facts.upheld.length} refunds`],
+    ['Unarbitrated (chats: reputation only)', `${ledgers.honest.unarbitrated}`],
     ['claims posted / final', `${facts.posted.length} / ${facts.finalClaims.length}`],
     [
       'draw the sample again',

@@ -12,6 +12,8 @@ export interface LedgerSums {
   /** Micro of receipts on outgoing channels; 0 at an edge. */
   readonly receipted: bigint;
   readonly requests: number;
+  /** Receipts of a mode without an arbiter: reputation only. */
+  readonly unarbitrated: number;
   /** Base units that redeeming every incoming channel must bring: each rounded up once. */
   readonly redeemable: bigint;
 }
@@ -31,6 +33,7 @@ export const readLedger = async (folder: string): Promise<LedgerSums> => {
     const channels = db.prepare('SELECT charged, credited FROM channels').all() as { charged: string; credited: string }[];
     const outgoing = db.prepare('SELECT receipted FROM outgoing').all() as { receipted: string }[];
     const { n } = db.prepare('SELECT count(*) AS n FROM charges').get() as { n: number };
+    const { u } = db.prepare("SELECT count(*) AS u FROM charges WHERE claim = 'unarbitrated'").get() as { u: number };
     db.close();
     const net = channels.map((c) => BigInt(c.charged) - BigInt(c.credited));
     return {
@@ -38,6 +41,7 @@ export const readLedger = async (folder: string): Promise<LedgerSums> => {
       credited: channels.reduce((sum, c) => sum + BigInt(c.credited), 0n),
       receipted: outgoing.reduce((sum, o) => sum + BigInt(o.receipted), 0n),
       requests: n,
+      unarbitrated: u,
       redeemable: net.reduce((sum, micro) => sum + (micro + MICRO - 1n) / MICRO, 0n),
     };
   } finally {

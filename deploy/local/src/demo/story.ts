@@ -206,8 +206,8 @@ export const tellUpToTheAnswers = async (progress: Progress, stateFolder: string
   const answers: Answer[] = [];
   const samples = await loadSamples();
   await progress.step('20 chats with the OpenAI client', async (note) => {
-    answers.push(...(await waitFor('the gateway to see the models', async () => askChats(open.baseUrl, open.apiKey, 1, note), 30_000)));
-    answers.push(...(await askChats(open.baseUrl, open.apiKey, 19, note)));
+    answers.push(...(await waitFor('the gateway to see the models', async () => askChats(open.baseUrl, open.apiKey, 0, 1, note), 30_000)));
+    answers.push(...(await askChats(open.baseUrl, open.apiKey, 1, 19, note)));
   });
   await progress.step('60 digits over the Open Inference Protocol', async (note) => {
     // One alone first: it makes the gateway open its channel to the cheapest provider.

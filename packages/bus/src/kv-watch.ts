@@ -1,4 +1,4 @@
-import { AckPolicy, DeliverPolicy, createInbox, nanos, nuid } from 'nats';
+import { AckPolicy, DeliverPolicy, NatsError, createInbox, nanos, nuid } from 'nats';
 import type { Msg } from 'nats';
 
 import type { KvChange, Watch, WatchOptions } from './bus.ts';
@@ -70,7 +70,8 @@ export const watchBucket = <T>(
         quiet = false;
       } catch (err) {
         if (stop.signal.aborted) break;
-        if (!quiet) logger.warn({ err, bucket }, 'a bucket cannot be watched; it is tried again until it can');
+        if (!quiet && isMissing(err)) logger.info({ bucket }, 'a bucket does not exist yet; waiting for its writer');
+        else if (!quiet) logger.warn({ err, bucket }, 'a bucket cannot be watched; it is tried again until it can');
         quiet = true;
       }
       await pause(300, stop.signal);
@@ -86,6 +87,9 @@ export const watchBucket = <T>(
     },
   };
 };
+
+/** The usual start: readers come before the bucket's one writer. */
+const isMissing = (error: unknown): boolean => error instanceof NatsError && error.code === '404';
 
 interface SessionSink {
   entry(key: string, data: Uint8Array | undefined): void;

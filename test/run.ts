@@ -92,13 +92,18 @@ const wanted = process.argv.slice(2);
 
 // Tests that deploy read what forge writes.
 if ((await run(process.execPath, ['contracts/script/forge.ts', 'build'])) !== 0) process.exit(1);
+// Programs and images are built before the tests, with progress: minutes the first time, and no test's time limit is meant for that.
+const needs = (name: string): boolean => wanted.length === 0 || wanted.includes(name);
+const local = 'deploy/local/src/cli/local.ts';
+if ((needs('integration') || needs('e2e')) && (await run(process.execPath, [local, 'tools'])) !== 0) process.exit(1);
+if (needs('e2e') && (await run(process.execPath, [local, 'images'])) !== 0) process.exit(1);
 
 const total: Counts = { passed: 0, failed: 0, skipped: 0 };
 const lines: string[] = [];
 /** Layers that the preflight calls impossible here: counted as skipped, and no fault. */
 let impossible = 0;
 
-for (const layer of layers.filter((l) => wanted.length === 0 || wanted.includes(l.name))) {
+for (const layer of layers.filter((l) => needs(l.name))) {
   if (layer.name === 'e2e') {
     const missing = (await preflight('cluster')).filter((check) => !check.ok);
     if (missing.length > 0) {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # First process inside the namespaces of one cluster: gives it a /run, a /var/lib and a network of its own, starts the rest and
 # buries the processes that nobody else waits for. Nothing here is seen outside; when this process ends, the kernel ends all others.
-#   unshare --net --mount --pid --fork --mount-proc --propagation private --kill-child enter.sh ADDRESS KUBELET_FOLDER COMMAND...
+#   unshare [--user --map-root-user --map-auto] --net --mount --pid --fork --mount-proc --propagation private --kill-child enter.sh ADDRESS KUBELET_FOLDER COMMAND...
 set -euo pipefail
 address=$1 kubelet=$2
 shift 2
@@ -12,14 +12,16 @@ mount -t tmpfs -o mode=755 cupel-log /var/log
 
 # kubelet and the CNI plugins insist on fixed folders in /var/lib. The real ones stay out of reach, everything else stays visible:
 # the checkout or the cache may live there.
-mount --bind /var/lib /run/var-lib
+# In a user namespace a folder with mounts below it can only be had together with them.
+bind() { mount --bind "$1" "$2" 2>/dev/null || mount --rbind "$1" "$2"; }
+bind /var/lib /run/var-lib
 mount -t tmpfs -o mode=755 cupel-lib /var/lib
 mkdir -p /var/lib/kubelet /var/lib/cni
 for folder in /run/var-lib/*/; do
   name=$(basename "$folder")
   case $name in kubelet | cni) continue ;; esac
   mkdir -p "/var/lib/$name"
-  mount --bind "$folder" "/var/lib/$name"
+  bind "$folder" "/var/lib/$name"
 done
 
 # kubelet's sockets need the short path, its volumes a real file system.

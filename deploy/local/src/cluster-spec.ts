@@ -5,6 +5,8 @@ import type { Image } from './image-archive.ts';
 /** What the processes of a cluster are told, as the file `spec.json` in its state folder. */
 export interface ClusterSpec {
   readonly stateFolder: string;
+  /** The node's root is a normal user's user namespace: no cgroups, so no limits on CPU and memory. */
+  readonly rootless: boolean;
   readonly images: readonly Image[];
   /** Whether containerd's folder has all images already. */
   readonly storeComplete: boolean;

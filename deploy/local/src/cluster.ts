@@ -16,6 +16,7 @@ import { buildImages, type ImageName } from './images.ts';
 import { requireLayer } from './preflight.ts';
 import { logTail } from './processes/child.ts';
 import { type Note, type Progress, silentProgress } from './progress.ts';
+import { removeFolder, removeFolderLater, rootless } from './rootless.ts';
 import { toolBinary, toolFolder } from './tools.ts';
 import { ask } from './way-in.ts';
 
@@ -96,6 +97,7 @@ export async function up(options: ClusterOptions = {}): Promise<Cluster> {
     const gpus = options.gpus ?? 4;
     const spec: ClusterSpec = {
       stateFolder,
+      rootless,
       images: list,
       storeComplete: complete,
       corednsReference: images['coredns']?.reference ?? '',
@@ -147,7 +149,7 @@ export async function down(stateFolder: string = defaultStateFolder): Promise<vo
     await mkdir(join(folder, 'last'));
     for (const path of [logs, podLogs, auditLog])
       if (await exists(path)) await rename(path, join(folder, 'last', path.split('/').at(-1) ?? 'log'));
-    await rm(node, { recursive: true, force: true });
+    await removeFolder(node);
   }
 }
 
@@ -252,5 +254,5 @@ async function discard(folder: string): Promise<void> {
   if (!(await exists(folder))) return;
   const trash = `${folder}.trash-${process.pid}-${Date.now()}`;
   await rename(folder, trash);
-  spawn('rm', ['-rf', trash], { detached: true, stdio: 'ignore' }).unref();
+  removeFolderLater(trash);
 }

@@ -4,6 +4,7 @@ import { cacheKey, exists, lockFile, pruneEntries, touch } from './cache.ts';
 import { run } from './command.ts';
 import { cacheRoot } from './config.ts';
 import type { Image } from './image-archive.ts';
+import { removeFolder, runAsNodeRoot } from './rootless.ts';
 
 /*
  * containerd's own folder with all images imported and unpacked, kept in the cache between runs. A cluster works on a copy whose big
@@ -68,11 +69,16 @@ async function latestStore(root: string): Promise<string | undefined> {
 }
 
 async function cloneStore(source: string, target: string): Promise<void> {
+  // A user who may not have a user namespace has no files of another id either.
+  const runAs = await runAsNodeRoot('true', []).then(
+    () => runAsNodeRoot,
+    () => run,
+  );
   // Another file system cannot hard-link; there every file is copied.
-  await run('cp', ['--archive', '--link', source, target]).catch(async () => {
-    await rm(target, { recursive: true, force: true });
-    await run('cp', ['--archive', '--reflink=auto', source, target]);
+  await runAs('cp', ['--archive', '--link', source, target]).catch(async () => {
+    await removeFolder(target);
+    await runAs('cp', ['--archive', '--reflink=auto', source, target]);
   });
   const separate = 'for file; do cp -p "$file" "$file.copy" && mv "$file.copy" "$file" || exit 1; done';
-  await run('find', [target, '-name', '*.db', '-exec', 'sh', '-c', separate, 'sh', '{}', '+']);
+  await runAs('find', [target, '-name', '*.db', '-exec', 'sh', '-c', separate, 'sh', '{}', '+']);
 }

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -125,11 +125,16 @@ async function stop(): Promise<void> {
 }
 
 function containerProcesses(): number {
+  const ours = readlinkSync('/proc/self/ns/pid');
   let count = 0;
   for (const pid of readdirSync('/proc')) {
     if (!/^\d+$/.test(pid)) continue;
     try {
-      if (readFileSync(`/proc/${pid}/cgroup`, 'utf8').includes(`/${cgroup}/`)) count += 1;
+      // Without cgroups a container shows by its processes' own namespace.
+      if (
+        spec.rootless ? readlinkSync(`/proc/${pid}/ns/pid`) !== ours : readFileSync(`/proc/${pid}/cgroup`, 'utf8').includes(`/${cgroup}/`)
+      )
+        count += 1;
     } catch {
       // The process ended while we looked.
     }

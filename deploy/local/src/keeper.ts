@@ -10,6 +10,7 @@ import { clusterCgroup, createCgroup, removeCgroup, startTime } from './cgroups.
 import { clusterFiles, type ClusterStatus, insideMessage } from './cluster-spec.ts';
 import { packageFolder } from './config.ts';
 import { apiServerPort, nodeAddress } from './node-config.ts';
+import { rootless, userNamespaceFlags } from './rootless.ts';
 import { ask, listenOutside, parseTarget, readLine } from './way-in.ts';
 
 /*
@@ -48,7 +49,7 @@ process.on('SIGINT', () => void stop());
 process.on('SIGTERM', () => void stop());
 process.on('SIGHUP', () => undefined);
 
-createCgroup(cgroup);
+if (!rootless) createCgroup(cgroup);
 mkdirSync(files.kubelet, { recursive: true });
 const api = await listenOutside(waySocket, `${nodeAddress}:${apiServerPort}`);
 createServer((socket) => {
@@ -62,7 +63,17 @@ createServer((socket) => {
 }).listen(controlSocket);
 
 const log: number = openSync(join(stateFolder, 'cluster.log'), 'a');
-const namespaces = ['--net', '--mount', '--pid', '--fork', '--mount-proc', '--propagation', 'private', '--kill-child'];
+const namespaces = [
+  ...userNamespaceFlags,
+  '--net',
+  '--mount',
+  '--pid',
+  '--fork',
+  '--mount-proc',
+  '--propagation',
+  'private',
+  '--kill-child',
+];
 const inside = [process.execPath, join(packageFolder, 'src', 'inside.ts'), files.spec, waySocket, cgroup];
 const cluster = spawn(
   'setpriv',
@@ -128,6 +139,6 @@ async function end(error: string | undefined): Promise<void> {
   update({ phase: 'ended', note: 'ended', clusterPid: 0, ...(error === undefined ? {} : { error }) });
   await rm(socketFolder, { recursive: true, force: true });
   // The last processes may take a moment to leave their groups.
-  for (let attempt = 0; attempt < 40 && !removeCgroup(cgroup); attempt += 1) await sleep(50);
+  for (let attempt = 0; attempt < 40 && !rootless && !removeCgroup(cgroup); attempt += 1) await sleep(50);
   process.exit(error === undefined ? 0 : 1);
 }

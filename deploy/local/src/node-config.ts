@@ -11,7 +11,7 @@ export const nodeName = 'cupel-local';
 export const containerdSocket = '/run/containerd.sock';
 
 /** containerd 1.6 configuration: everything in `folder`, no AppArmor, no capability beyond those of an ordinary container root. */
-export function containerdConfig(options: { folder: string; cniPlugins: string; pauseImage: string }): string {
+export function containerdConfig(options: { folder: string; cniPlugins: string; pauseImage: string; rootless: boolean }): string {
   const path = (name: string): string => JSON.stringify(join(options.folder, name));
   return `version = 2
 root = ${path('containerd')}
@@ -24,7 +24,7 @@ state = "/run/containerd"
   sandbox_image = ${JSON.stringify(options.pauseImage)}
   restrict_oom_score_adj = true
   disable_apparmor = true
-  disable_hugetlb_controller = true
+  disable_hugetlb_controller = true${options.rootless ? '\n  disable_cgroup = true' : ''}
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = ${JSON.stringify(options.cniPlugins)}
     conf_dir = ${path('cni')}
@@ -48,8 +48,8 @@ export function cniConfig(folder: string): string {
   return JSON.stringify({ cniVersion: '0.4.0', name: 'pods', plugins: [{ type: 'ptp', ipMasq: false, ipam }] });
 }
 
-/** KubeletConfiguration, as JSON. */
-export function kubeletConfig(options: { folder: string; certificates: string; cgroup: string }): string {
+/** KubeletConfiguration, as JSON. In a user namespace (KEP-2033) no cgroup may be written. */
+export function kubeletConfig(options: { folder: string; certificates: string; cgroup: string; rootless: boolean }): string {
   return JSON.stringify({
     apiVersion: 'kubelet.config.k8s.io/v1beta1',
     kind: 'KubeletConfiguration',
@@ -62,7 +62,9 @@ export function kubeletConfig(options: { folder: string; certificates: string; c
     clusterDNS: [dnsAddress],
     clusterDomain: 'cluster.local',
     cgroupDriver: 'cgroupfs',
-    cgroupRoot: options.cgroup,
+    ...(options.rootless
+      ? { featureGates: { KubeletInUserNamespace: true }, cgroupsPerQOS: false, enforceNodeAllocatable: [] }
+      : { cgroupRoot: options.cgroup }),
     failCgroupV1: false,
     failSwapOn: false,
     oomScoreAdj: 0,

@@ -23,7 +23,7 @@ export async function startNodePrograms(
   await writeFile(join(node, 'resolv.conf'), 'nameserver 127.0.0.1\n');
   const kubelet = join(node, 'kubelet.json');
   const certificates = controlPlane.certificatesFolder;
-  await writeFile(kubelet, kubeletConfig({ folder: node, certificates, cgroup: `/${cgroup}` }));
+  await writeFile(kubelet, kubeletConfig({ folder: node, certificates, cgroup: `/${cgroup}`, rootless: spec.rootless }));
   const proxy = join(node, 'kube-proxy.json');
   await writeFile(proxy, proxyConfig(await controlPlane.writeKubeconfig('kube-proxy')));
   const kubeletKubeconfig = await controlPlane.writeKubeconfig('kubelet');

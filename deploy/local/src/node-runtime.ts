@@ -33,7 +33,10 @@ export async function startRuntime(spec: ClusterSpec, note: (text: string) => vo
   await writeFile(join(files.node, 'cni', '10-pods.conflist'), cniConfig(files.node));
   const configPath = join(files.node, 'containerd.toml');
   const cniPlugins = join(packages, 'usr/lib/cni');
-  await writeFile(configPath, containerdConfig({ folder: files.node, cniPlugins, pauseImage: spec.pauseReference }));
+  await writeFile(
+    configPath,
+    containerdConfig({ folder: files.node, cniPlugins, pauseImage: spec.pauseReference, rootless: spec.rootless }),
+  );
   const ctr = (args: readonly string[]): Promise<string> =>
     run(join(packages, 'usr/bin/ctr'), ['--address', containerdSocket, '--namespace', 'k8s.io', ...args], { env });
   const start = async (): Promise<Child> => {

@@ -1,4 +1,4 @@
-import { cp, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -8,6 +8,7 @@ import { keccak256 } from '@cupel/signing/keccak';
 
 import { run } from '../command.ts';
 import { checkoutFolder } from '../config.ts';
+import { copyFromNode } from '../rootless.ts';
 import { waitFor } from './kubectl.ts';
 import type { Rpc } from './rpc.ts';
 import type { Told } from './story.ts';
@@ -37,7 +38,11 @@ export const redraw = async (told: Told): Promise<Redraw> => {
   const folder = join(told.volumes, 'ledgers/gateway/data-gateway-verifier-0');
   const copy = await mkdtemp(join(tmpdir(), 'cupel-verifier-'));
   try {
-    for (const name of await readdir(folder)) if (name.startsWith('verifier.sqlite')) await cp(join(folder, name), join(copy, name));
+    const names = (await readdir(folder)).filter((name) => name.startsWith('verifier.sqlite'));
+    await copyFromNode(
+      names.map((name) => join(folder, name)),
+      copy,
+    );
     const args = ['services/verifier/src/cli/redraw.ts', '--state', join(copy, 'verifier.sqlite'), '--rpc', told.chainUrl, '--json'];
     return JSON.parse(await run(process.execPath, args, { cwd: checkoutFolder })) as Redraw;
   } finally {

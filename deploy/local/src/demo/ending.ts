@@ -2,6 +2,7 @@ import { formatDecimal } from '@cupel/protocol/money';
 import type { Hex } from '@cupel/protocol/hex';
 
 import type { Progress } from '../progress.ts';
+import { asNodeRoot } from '../rootless.ts';
 import { chainFacts, liesTold, waitForJustice } from './aftermath.ts';
 import type { Redraw } from './aftermath.ts';
 import { askDigits, loadSamples } from './ask.ts';
@@ -188,7 +189,7 @@ const countUp = async (told: Told, redrawn: Redraw, digitsId: Hex, cheapId: Hex)
     ['claims posted / final', `${facts.posted.length} / ${facts.finalClaims.length}`],
     [
       'draw the sample again',
-      `node services/verifier/src/cli/redraw.ts --state ${told.volumes}/ledgers/gateway/data-gateway-verifier-0/verifier.sqlite --rpc ${told.chainUrl}`,
+      `${[...asNodeRoot('node', [])].flat().join(' ')} services/verifier/src/cli/redraw.ts --state ${told.volumes}/ledgers/gateway/data-gateway-verifier-0/verifier.sqlite --rpc ${told.chainUrl}`,
     ],
   ];
   const table = [

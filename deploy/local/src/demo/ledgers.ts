@@ -1,7 +1,9 @@
-import { cp, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+
+import { copyFromNode } from '../rootless.ts';
 
 /** Sums of one payment ledger, read from a copy of its SQLite files: not through the service that wrote them. */
 export interface LedgerSums {
@@ -20,7 +22,11 @@ export interface LedgerSums {
 
 const copyOf = async (folder: string): Promise<{ copy: string; dispose: () => Promise<void> }> => {
   const copy = await mkdtemp(join(tmpdir(), 'cupel-ledger-'));
-  for (const name of await readdir(folder)) if (name.startsWith('ledger.sqlite')) await cp(join(folder, name), join(copy, name));
+  const names = (await readdir(folder)).filter((name) => name.startsWith('ledger.sqlite'));
+  await copyFromNode(
+    names.map((name) => join(folder, name)),
+    copy,
+  );
   return { copy: join(copy, 'ledger.sqlite'), dispose: () => rm(copy, { recursive: true, force: true }) };
 };
 

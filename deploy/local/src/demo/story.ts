@@ -1,4 +1,4 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { Contracts } from '@cupel/protocol/wire/config';
@@ -7,6 +7,7 @@ import type { Cluster } from '../cluster.ts';
 import { up } from '../cluster.ts';
 import { nodeName } from '../node-config.ts';
 import type { Progress } from '../progress.ts';
+import { removeFolder } from '../rootless.ts';
 import { newAccounts } from './accounts.ts';
 import type { Accounts } from './accounts.ts';
 import { askChats, askDigits, loadSamples } from './ask.ts';
@@ -93,7 +94,7 @@ const setTheStage = async (progress: Progress, stateFolder: string, keep: boolea
   const { models, rpc, rpcUrl } = await progress.step('start NATS and a chain', async (note) => {
     note('volumes');
     // A new chain and new keys: nothing of an earlier run may be found on the disks.
-    await rm(volumes, { recursive: true, force: true });
+    await removeFolder(volumes);
     const prepared = await prepareModels(join(volumes, 'weights'));
     const ledgers = [
       'gateway/data-gateway-payment-0',

@@ -10,7 +10,9 @@ import { join } from 'node:path';
 export async function scratchFolder(kind: string): Promise<string> {
   for (const name of await readdir(tmpdir())) {
     const [, owner] = new RegExp(`^cupel-${kind}-(\\d+)-`).exec(name) ?? [];
-    if (owner !== undefined && !existsSync(`/proc/${owner}`)) await rm(join(tmpdir(), name), { recursive: true, force: true });
+    // Another user's folder is theirs to remove.
+    if (owner !== undefined && !existsSync(`/proc/${owner}`))
+      await rm(join(tmpdir(), name), { recursive: true, force: true }).catch(() => undefined);
   }
   return mkdtemp(join(tmpdir(), `cupel-${kind}-${process.pid}-`));
 }

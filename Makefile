@@ -16,6 +16,7 @@ demo: setup ## the whole story on an embedded cluster; KEEP=1 leaves it up
 
 stop: setup ## stop what `make demo KEEP=1` left up
 	@$(NODE) deploy/local/src/cli/local.ts down
+	@rm -f .cupel/demo.json
 
 test: setup ## every test there is: unit, contracts, architecture, integration, end to end
 	@$(NODE) test/run.ts $(LAYERS)

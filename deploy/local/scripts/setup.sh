@@ -18,7 +18,7 @@ go_version=$(GOTOOLCHAIN=local go env GOVERSION); version_at_least "${go_version
 version_at_least "$(python3 -c 'import platform; print(platform.python_version())')" 3.10 || fail 'Python 3.10 or newer is needed'
 
 stamp=node_modules/.cupel-stamp
-want=$(cat pnpm-lock.yaml pnpm-workspace.yaml package.json */*/package.json contracts/package.json 2>/dev/null | sha256sum | cut -d' ' -f1)
+want=$(cat pnpm-lock.yaml pnpm-workspace.yaml package.json {packages,services,test,deploy}/*/package.json contracts/package.json | sha256sum | cut -d' ' -f1)
 if [ "$(cat "$stamp" 2>/dev/null || true)" != "$want" ]; then
   echo 'cupel: installing npm packages (pnpm, frozen lock file)'
   npm_config_loglevel=error npx -y "$(node -p 'require("./package.json").config.pnpm')" install --frozen-lockfile --reporter=append-only 2>&1 | grep -vE 'Unsupported engine|Progress:|Downloading|packageManager pin' || true

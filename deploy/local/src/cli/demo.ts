@@ -1,5 +1,5 @@
 import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 import { down, upSteps } from '../cluster.ts';
 import { checkoutFolder, defaultStateFolder } from '../config.ts';
@@ -7,6 +7,7 @@ import { tellTheEnding } from '../demo/ending.ts';
 import { sayFarewell } from '../demo/farewell.ts';
 import { tellUpToTheAnswers, writeDemoFile } from '../demo/story.ts';
 import { createProgress } from '../progress.ts';
+import { toolBinary } from '../tools.ts';
 
 /** `make demo`: the whole story, last a table; exit 1 when a line of it does not hold. `--keep` leaves everything up. */
 const keep = process.argv.includes('--keep');
@@ -22,7 +23,7 @@ try {
   await sayFarewell(progress, told);
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   console.log(
-    `\n${providers.trimEnd()}\n\n${table}\n\n${checks.failed.length === 0 ? 'everything holds' : `${checks.failed.length} claims do NOT hold`}; ${seconds} s`,
+    `\nkubectl get modelproviders -A, before the deletions:\n${providers.trimEnd()}\n\n${table}\n\n${checks.failed.length === 0 ? 'everything holds' : `${checks.failed.length} claims do NOT hold`}; ${seconds} s`,
   );
   if (checks.failed.length > 0) process.exitCode = 1;
   const file = join(checkoutFolder, '.cupel/demo.json');
@@ -34,7 +35,8 @@ try {
       [
         '',
         'It is left up. To use it:',
-        `  export KUBECONFIG=${told.cluster.kubeconfig}`,
+        `  export KUBECONFIG=${told.cluster.kubeconfig} PATH=${dirname(await toolBinary('kubectl'))}:${dirname(await toolBinary('helm'))}:$PATH`,
+        '  kubectl get modelproviders -A      (only `assistant` is left: the story deleted the others)',
         `  curl ${told.baseUrl}/models -H 'Authorization: Bearer ${told.apiKey}'`,
         `  any OpenAI client: base URL ${told.baseUrl}, the key above, model "assistant"`,
         `  metrics: ${told.metricsUrl}`,

@@ -189,7 +189,7 @@ const countUp = async (told: Told, redrawn: Redraw, digitsId: Hex, cheapId: Hex)
     ['claims posted / final', `${facts.posted.length} / ${facts.finalClaims.length}`],
     [
       'draw the sample again',
-      `${[...asNodeRoot('node', [])].flat().join(' ')} services/verifier/src/cli/redraw.ts --state ${told.volumes}/ledgers/gateway/data-gateway-verifier-0/verifier.sqlite --rpc ${told.chainUrl}`,
+      `${[...asNodeRoot('./node_modules/.bin/node', [])].flat().join(' ')} services/verifier/src/cli/redraw.ts --state ${told.volumes}/ledgers/gateway/data-gateway-verifier-0/verifier.sqlite --rpc ${told.chainUrl}`,
     ],
   ];
   const table = [

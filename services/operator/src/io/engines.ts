@@ -56,7 +56,7 @@ export const createEngines = async (
       await bus.ensureKv('engines');
       await kv.put(key, list);
       lists.set(key, list);
-      logger.info({ key, engines: engines.length }, 'engine list written');
+      logger.info({ edge: key, engines: engines.length }, 'engine list written');
     });
 
   return {

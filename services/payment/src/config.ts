@@ -60,7 +60,7 @@ const rest = {
   payee: address,
 } as const;
 
-/** docs: SEAMS §6. One service, two roles. */
+/** docs/specs/gateway-edge.md. One service, two roles. */
 export const paymentConfig = z.discriminatedUnion('role', [
   z.object({ role: z.literal('gateway'), ...rest, gateway }).strict(),
   z.object({ role: z.literal('edge'), ...rest, edge }).strict(),

@@ -56,7 +56,7 @@ const limits = z
   })
   .prefault({});
 
-/** SEAMS §6. */
+/** Schema of the configuration file (docs/specs/gateway-edge.md). */
 export const routerConfig = z
   .object({
     ...commonConfig,

@@ -29,7 +29,7 @@ const MODEL_V1 = /^\/v1\/models\/(.+)$/;
 const RECEIPT = /^\/v1\/receipts\/([^/]+)$/;
 const EDGE_RECEIPT = /^\/cupel\/v1\/receipts\/([^/]+)$/;
 
-/** The consumers' door: SEAMS §4. */
+/** The consumers' door: OpenAI's API and the Open Inference Protocol (README.md). */
 export const gatewayRoutes = (gateway: Gateway): Routes => {
   const name = (match: RegExpExecArray): string => decode(match[1]!) ?? '';
   return (method, path, exchange) => {
@@ -54,7 +54,7 @@ export const gatewayRoutes = (gateway: Gateway): Routes => {
   };
 };
 
-/** The gateways' door: SEAMS §3. */
+/** The gateways' door: docs/specs/gateway-edge.md. */
 export const edgeRoutes =
   (edge: Edge): Routes =>
   (method, path, exchange) => {

@@ -24,7 +24,7 @@ const model = z.discriminatedUnion('kind', [
     .strict(),
 ]);
 
-/** docs: SEAMS §6. One service, two roles: a gateway's verifier, an edge's defender. */
+/** docs/specs/gateway-edge.md. One service, two roles: a gateway's verifier, an edge's defender. */
 export const verifierConfig = z
   .object({
     ...commonConfig,

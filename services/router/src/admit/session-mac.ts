@@ -18,7 +18,7 @@ const CLOCK_TOLERANCE_S = 120n;
 
 export const ZERO_HASH: Hex = `0x${'00'.repeat(32)}`;
 
-/** What one request between gateway and edge says about itself: SEAMS §3. */
+/** What one request between gateway and edge says about itself: docs/specs/gateway-edge.md. */
 export interface SignedRequest {
   readonly requestId: Hex;
   readonly channelId: Hex;

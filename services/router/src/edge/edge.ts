@@ -49,7 +49,7 @@ interface Admitted {
 /** How long an asker waits for a request that still runs. */
 const LOOKUP_WAIT_MS = 10_000;
 
-/** A provider's door: sessions, admission, the engine, the signed receipt. SEAMS §3. */
+/** A provider's door: sessions, admission, the engine, the signed receipt. docs/specs/gateway-edge.md. */
 export class Edge {
   readonly #context: EdgeContext;
   readonly #sessions: SessionTable;
